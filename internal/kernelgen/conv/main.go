@@ -639,46 +639,29 @@ func (t tile) epilogue() {
 	Label(t.label("clamp"))
 	lo, hi := t.Last(1), t.Last(0)
 	// If one operand is NaN, the result is the first operand.
-	if t.Bytes == 32 {
-		// Consecutive stores delay the next tile. Stores between other operations do
-		// not, even if the bounds are infinite; see simd.NewTile.
-		VBROADCASTSS(arg(abi.LoHi), lo)
-		VBROADCASTSS(arg(abi.LoHi+4), hi)
-		clamped := func(m Mem, acc VecPhysical) {
-			VMAXPS(acc, lo, acc)
-			VMINPS(acc, hi, acc)
-			VMOVUPS(acc, m)
-		}
-		if t.b >= t.PerPixel() {
-			t.store("out", clamped)
-			return
-		}
-		CMPQ(arg(abi.OutPix), Imm(uint64(t.Bytes)))
-		JEQ(LabelRef(t.label("side")))
-		t.store("out", func(m Mem, acc VecPhysical) {
-			clamped(m, acc)
-			VXORPS(acc, acc, acc)
-			m.Disp += t.Bytes
-			VMOVUPS(acc, m)
-		})
-		Label(t.label("side"))
-		t.store("side_out", clamped)
-		return
-	}
-	CMPQ(arg(abi.Clamp), Imm(0))
-	JEQ(LabelRef(t.label("store")))
+	// Consecutive stores delay the next tile. Stores between other operations do not, even
+	// if the bounds are infinite; see simd.NewTile.
 	VBROADCASTSS(arg(abi.LoHi), lo)
 	VBROADCASTSS(arg(abi.LoHi+4), hi)
-	for i := range t.b * t.p {
-		VMAXPS(t.Regs[i], lo, t.Regs[i])
+	clamped := func(m Mem, acc VecPhysical) {
+		VMAXPS(acc, lo, acc)
+		VMINPS(acc, hi, acc)
+		VMOVUPS(acc, m)
 	}
-	CMPL(arg(abi.LoHi+4), Imm(0x7f800000)) // infinity: ReLU
-	JEQ(LabelRef(t.label("store")))
-	for i := range t.b * t.p {
-		VMINPS(t.Regs[i], hi, t.Regs[i])
+	if t.b >= t.PerPixel() {
+		t.store("out", clamped)
+		return
 	}
-	Label(t.label("store"))
-	t.store("out", func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
+	CMPQ(arg(abi.OutPix), Imm(uint64(t.Bytes)))
+	JEQ(LabelRef(t.label("side")))
+	t.store("out", func(m Mem, acc VecPhysical) {
+		clamped(m, acc)
+		VXORPS(acc, acc, acc)
+		m.Disp += t.Bytes
+		VMOVUPS(acc, m)
+	})
+	Label(t.label("side"))
+	t.store("side_out", clamped)
 }
 
 // store ends the tile. It calls op to store each accumulator.

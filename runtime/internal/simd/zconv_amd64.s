@@ -210,25 +210,19 @@ p1_asked:
 	VADDPS (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -458,33 +452,27 @@ p2_asked:
 	VADDPS (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -760,41 +748,35 @@ p3_asked:
 	VADDPS (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -1124,49 +1106,43 @@ p4_asked:
 	VADDPS (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -1551,57 +1527,51 @@ p5_asked:
 	VADDPS (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -2040,65 +2010,59 @@ p6_asked:
 	VADDPS (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -2591,73 +2555,67 @@ p7_asked:
 	VADDPS (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -3204,81 +3162,75 @@ p8_asked:
 	VADDPS (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -3880,89 +3832,83 @@ p9_asked:
 	VADDPS (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -4618,97 +4564,91 @@ p10_asked:
 	VADDPS (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -5418,105 +5358,99 @@ p11_asked:
 	VADDPS (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -6280,113 +6214,107 @@ p12_asked:
 	VADDPS (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -7205,121 +7133,115 @@ p13_asked:
 	VADDPS (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -8192,129 +8114,123 @@ p14_asked:
 	VADDPS (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -8426,20 +8342,14 @@ p1_step:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -8538,24 +8448,18 @@ p2_step:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -8669,28 +8573,22 @@ p3_step:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -8823,32 +8721,26 @@ p4_step:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -9001,36 +8893,30 @@ p5_step:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -9202,40 +9088,34 @@ p6_step:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -9426,44 +9306,38 @@ p7_step:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -9673,48 +9547,42 @@ p8_step:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -9944,52 +9812,46 @@ p9_step:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -10238,56 +10100,50 @@ p10_step:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -10555,60 +10411,54 @@ p11_step:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -10895,64 +10745,58 @@ p12_step:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -11259,68 +11103,62 @@ p13_step:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -11646,72 +11484,66 @@ p14_step:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -11799,25 +11631,19 @@ p1_run:
 	VADDPS       (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -11884,33 +11710,27 @@ p2_run:
 	VADDPS       (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -11986,41 +11806,35 @@ p3_run:
 	VADDPS       (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -12105,49 +11919,43 @@ p4_run:
 	VADDPS       (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -12243,57 +12051,51 @@ p5_run:
 	VADDPS       (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -12398,65 +12200,59 @@ p6_run:
 	VADDPS       (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -12570,73 +12366,67 @@ p7_run:
 	VADDPS       (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -12759,81 +12549,75 @@ p8_run:
 	VADDPS       (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -12967,89 +12751,83 @@ p9_run:
 	VADDPS       (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -13192,97 +12970,91 @@ p10_run:
 	VADDPS       (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -13434,105 +13206,99 @@ p11_run:
 	VADDPS       (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -13693,113 +13459,107 @@ p12_run:
 	VADDPS       (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -13971,121 +13731,115 @@ p13_run:
 	VADDPS       (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -14266,129 +14020,123 @@ p14_run:
 	VADDPS       (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -14469,20 +14217,14 @@ p1_run:
 	VADDPS           (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -14537,24 +14279,18 @@ p2_run:
 	VADDPS           (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -14613,28 +14349,22 @@ p3_run:
 	VADDPS           (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -14697,32 +14427,26 @@ p4_run:
 	VADDPS           (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -14791,36 +14515,30 @@ p5_run:
 	VADDPS           (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -14893,40 +14611,34 @@ p6_run:
 	VADDPS           (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -15003,44 +14715,38 @@ p7_run:
 	VADDPS           (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -15121,48 +14827,42 @@ p8_run:
 	VADDPS           (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -15249,52 +14949,46 @@ p9_run:
 	VADDPS           (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -15385,56 +15079,50 @@ p10_run:
 	VADDPS           (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -15529,60 +15217,54 @@ p11_run:
 	VADDPS           (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -15681,64 +15363,58 @@ p12_run:
 	VADDPS           (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -15843,68 +15519,62 @@ p13_run:
 	VADDPS           (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -16013,72 +15683,66 @@ p14_run:
 	VADDPS           (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -16143,20 +15807,14 @@ p1_col:
 	VADDPS      (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -16195,24 +15853,18 @@ p2_col:
 	VADDPS      (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -16255,28 +15907,22 @@ p3_col:
 	VADDPS      (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -16323,32 +15969,26 @@ p4_col:
 	VADDPS      (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -16400,36 +16040,30 @@ p5_col:
 	VADDPS      (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -16485,40 +16119,34 @@ p6_col:
 	VADDPS      (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -16578,44 +16206,38 @@ p7_col:
 	VADDPS      (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -16679,48 +16301,42 @@ p8_col:
 	VADDPS      (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -16789,52 +16405,46 @@ p9_col:
 	VADDPS      (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -16907,56 +16517,50 @@ p10_col:
 	VADDPS      (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -17033,60 +16637,54 @@ p11_col:
 	VADDPS      (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -17167,64 +16765,58 @@ p12_col:
 	VADDPS      (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -17310,68 +16902,62 @@ p13_col:
 	VADDPS      (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -17461,72 +17047,66 @@ p14_col:
 	VADDPS      (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -22553,20 +22133,14 @@ p1_col:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -22602,24 +22176,18 @@ p2_col:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -22659,28 +22227,22 @@ p3_col:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -22724,32 +22286,26 @@ p4_col:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -22798,36 +22354,30 @@ p5_col:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -22880,40 +22430,34 @@ p6_col:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -22970,44 +22514,38 @@ p7_col:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -23068,48 +22606,42 @@ p8_col:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -23175,52 +22707,46 @@ p9_col:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -23290,56 +22816,50 @@ p10_col:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -23413,60 +22933,54 @@ p11_col:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -23544,64 +23058,58 @@ p12_col:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -23684,68 +23192,62 @@ p13_col:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -23832,72 +23334,66 @@ p14_col:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -23959,20 +23455,14 @@ p1_col:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -24008,24 +23498,18 @@ p2_col:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -24065,28 +23549,22 @@ p3_col:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -24130,32 +23608,26 @@ p4_col:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -24204,36 +23676,30 @@ p5_col:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -24286,40 +23752,34 @@ p6_col:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -24376,44 +23836,38 @@ p7_col:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -24474,48 +23928,42 @@ p8_col:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -24581,52 +24029,46 @@ p9_col:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -24696,56 +24138,50 @@ p10_col:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -24819,60 +24255,54 @@ p11_col:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -24950,64 +24380,58 @@ p12_col:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -25090,68 +24514,62 @@ p13_col:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -25238,72 +24656,66 @@ p14_col:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -44611,25 +44023,19 @@ p1_asked:
 	VADDPS (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -44915,33 +44321,27 @@ p2_asked:
 	VADDPS (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -45313,41 +44713,35 @@ p3_asked:
 	VADDPS (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -45805,49 +45199,43 @@ p4_asked:
 	VADDPS (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -46392,57 +45780,51 @@ p5_asked:
 	VADDPS (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -47073,65 +46455,59 @@ p6_asked:
 	VADDPS (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -47848,73 +47224,67 @@ p7_asked:
 	VADDPS (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -48717,81 +48087,75 @@ p8_asked:
 	VADDPS (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -49681,89 +49045,83 @@ p9_asked:
 	VADDPS (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -50739,97 +50097,91 @@ p10_asked:
 	VADDPS (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -51891,105 +51243,99 @@ p11_asked:
 	VADDPS (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -53137,113 +52483,107 @@ p12_asked:
 	VADDPS (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -54478,121 +53818,115 @@ p13_asked:
 	VADDPS (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -55913,129 +55247,123 @@ p14_asked:
 	VADDPS (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -56173,20 +55501,14 @@ p1_step:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -56345,24 +55667,18 @@ p2_step:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -56572,28 +55888,22 @@ p3_step:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -56854,32 +56164,26 @@ p4_step:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -57192,36 +56496,30 @@ p5_step:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -57585,40 +56883,34 @@ p6_step:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -58033,44 +57325,38 @@ p7_step:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -58536,48 +57822,42 @@ p8_step:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -59095,52 +58375,46 @@ p9_step:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -59709,56 +58983,50 @@ p10_step:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -60378,60 +59646,54 @@ p11_step:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -61102,64 +60364,58 @@ p12_step:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -61882,68 +61138,62 @@ p13_step:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -62717,72 +61967,66 @@ p14_step:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -63156,25 +62400,19 @@ p1_asked:
 	VADDPS (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -63652,33 +62890,27 @@ p2_asked:
 	VADDPS (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -64290,41 +63522,35 @@ p3_asked:
 	VADDPS (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -65070,49 +64296,43 @@ p4_asked:
 	VADDPS (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -65993,57 +65213,51 @@ p5_asked:
 	VADDPS (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -67058,65 +66272,59 @@ p6_asked:
 	VADDPS (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -68265,73 +67473,67 @@ p7_asked:
 	VADDPS (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -69614,81 +68816,75 @@ p8_asked:
 	VADDPS (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -71106,89 +70302,83 @@ p9_asked:
 	VADDPS (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -72740,97 +71930,91 @@ p10_asked:
 	VADDPS (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -74516,105 +73700,99 @@ p11_asked:
 	VADDPS (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -76434,113 +75612,107 @@ p12_asked:
 	VADDPS (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -78495,121 +77667,115 @@ p13_asked:
 	VADDPS (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -80698,129 +79864,123 @@ p14_asked:
 	VADDPS (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -81072,20 +80232,14 @@ p1_step:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -81388,24 +80542,18 @@ p2_step:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -81807,28 +80955,22 @@ p3_step:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -82329,32 +81471,26 @@ p4_step:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -82955,36 +82091,30 @@ p5_step:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -83684,40 +82814,34 @@ p6_step:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -84516,44 +83640,38 @@ p7_step:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -85451,48 +84569,42 @@ p8_step:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -86490,52 +85602,46 @@ p9_step:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -87632,56 +86738,50 @@ p10_step:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -88877,60 +87977,54 @@ p11_step:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -90225,64 +89319,58 @@ p12_step:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -91677,68 +90765,62 @@ p13_step:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -93232,72 +92314,66 @@ p14_step:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
