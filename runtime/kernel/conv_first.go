@@ -178,6 +178,13 @@ func (k *ConvFirst) padRows(c *Context, dst []float32, n, y, rows int) {
 	} else {
 		src = c.F32(k.Src)[n*k.C*k.H*k.W:]
 	}
+	if k.Image.N == 0 { // no gathered row overwrites the padding behind it
+		clear(dst[:rows*width])
+		for r := max(0, -y); r < min(rows, k.H-y); r++ {
+			k.gatherRow(src, dst[r*width+lo*k.C:], n, y+r, hi-lo)
+		}
+		return
+	}
 	for r := range rows {
 		row := dst[r*width:]
 		if y+r < 0 || y+r >= k.H {

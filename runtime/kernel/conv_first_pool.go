@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"unsafe"
+
 	"modelc/runtime/internal/simd"
 	"modelc/runtime/internal/team"
 )
@@ -26,6 +28,60 @@ func (k *ConvFirstPool) pitch(t *simd.Tier, double bool) int {
 	return 16
 }
 
+// planar reports whether a tier computes the step in planes: vectors hold pixels of one
+// channel, so that all lanes are in use although there are few channels.
+func (k *ConvFirstPool) planar(t *simd.Tier, double bool) bool {
+	return t.NarrowPixels > 0 && !double && k.planeFloats() > 0
+}
+
+// planeFloats returns the number of floats of the scratch that planes need, or 0 if the
+// step does not suit them. They are computed in bands of at most 24 kB, which stay in L1.
+func (k *ConvFirstPool) planeFloats() int {
+	v, p := &k.Conv, &k.Pool
+	if v.C != 1 || v.Dst.C > simd.PlaneChannels || v.SW != 1 || v.DW != 1 || v.Dst.W > 1<<12 || p.Dst.W < 8 ||
+		p.KH != 2 || p.KW != 2 || p.SH != 2 || p.SW != 2 || p.PadTop != 0 || p.PadLeft != 0 || 2*p.Dst.H > v.Dst.H || 2*p.Dst.W > v.Dst.W {
+		return 0
+	}
+	rows := k.planeRows()
+	return k.planeInput(rows) + 2*rows*simd.PlanePitch(v.Dst.W)*v.Dst.C
+}
+
+// planeRows returns the number of rows of the pool of a band of planes.
+func (k *ConvFirstPool) planeRows() int {
+	v := &k.Conv
+	return max(1, min(k.Pool.Dst.H, (24<<10)/(8*simd.PlanePitch(v.Dst.W)*v.Dst.C)))
+}
+
+// planeInput returns the number of floats of the padded input of rows of the pool, and of
+// the pixels behind it that the last tile reads.
+func (k *ConvFirstPool) planeInput(rows int) int {
+	return wholeBlocks(k.Conv.inRows(2*rows)*k.Conv.rowFloats() + 32)
+}
+
+// planes computes rows y ≤ r < to of the pool of image n.
+func (k *ConvFirstPool) planes(c *Context, n, y, to int, scratch []float32) {
+	v, p := &k.Conv, &k.Pool
+	dst := c.F32(p.Dst.Ref)
+	pitch, line := simd.PlanePitch(v.Dst.W), v.rowFloats()*4
+	a := simd.NewTile(false)
+	more := !setAct(&a, v.Act)
+	for ; y < to; y += k.planeRows() {
+		rows := min(k.planeRows(), to-y)
+		in, out := scratch, scratch[k.planeInput(rows):][:2*rows*pitch*v.Dst.C]
+		v.padRows(c, in, n, 2*y*v.SH-v.PadTop, v.inRows(2*rows))
+		a.W, a.Bias = unsafe.Pointer(&c.F32(v.Wt)[0]), biasOf(c, v.Bias, 0)
+		a.In, a.Rows, a.RowStride, a.Run, a.InLine = unsafe.Pointer(&in[0]), v.KH, v.DH*line, v.KW, v.SH*line
+		a.Out, a.OutLine, a.OutBlock, a.Lines = unsafe.Pointer(&out[0]), pitch*4, 2*rows*pitch*4, 2*rows
+		a.Planes(v.Dst.C, pitch)
+		if more {
+			Apply(out, v.Act)
+		}
+		a.In, a.RowStride, a.InLine, a.BlockStride, a.Cols = a.Out, pitch*4, 2*pitch*4, a.OutBlock, p.Dst.W
+		a.Out, a.OutLine, a.Lines = unsafe.Pointer(&p.Dst.row(dst, n, 0, y)[0]), p.Dst.RowBytes(), rows
+		a.PoolPlanes(p.Kind == PoolMax, v.Dst.C)
+	}
+}
+
 // Check declares the memory of the step.
 func (k *ConvFirstPool) Check(v *Verifier) {
 	c, p := &k.Conv, &k.Pool
@@ -44,7 +100,7 @@ func (k *ConvFirstPool) Check(v *Verifier) {
 // ScratchBytes is the size of the scratch of the convolution and of the rows of the
 // intermediate image.
 func (k *ConvFirstPool) ScratchBytes() int {
-	return 4 * (k.convFloats() + k.between(k.band())*k.rowFloats())
+	return 4 * max(k.planeFloats(), k.convFloats()+k.between(k.band())*k.rowFloats())
 }
 
 // convFloats returns the size of the scratch of the convolution in floats, rounded up
@@ -95,6 +151,10 @@ func (k *ConvFirstPool) Part(c *Context, i, worker int) {
 	parts := k.parts(c)
 	n, chunk := i/parts, i%parts
 	scratch := Floats(c.scratch[worker])
+	if k.planar(simd.Active(), c.double) {
+		k.planes(c, n, team.Cut(p.Dst.H, parts, chunk), team.Cut(p.Dst.H, parts, chunk+1), scratch)
+		return
+	}
 	conv, between := scratch[:k.convFloats()], scratch[k.convFloats():]
 	band, pitch := k.band(), k.pitch(simd.Active(), c.double)
 	row := v.Dst.W * pitch
@@ -123,6 +183,11 @@ func (k *ConvFirstPool) Part(c *Context, i, worker int) {
 }
 
 func (k *ConvFirstPool) uses(t *simd.Tier, use useFunc) {
+	if k.planar(t, false) {
+		use("Planes", k.Conv.Dst.C)
+		use(k.Pool.Kind.micro(lanes)+"Planes", k.Conv.Dst.C)
+		return
+	}
 	k.Conv.uses(t, use)
 	k.Pool.usesPixels(t, k.pitch(t, false), use)
 }

@@ -48,7 +48,10 @@ func main() {
 		if g.Bytes == 32 {
 			g.channelKernel("poolMax8", 8, false, maximum)
 			g.channelKernel("poolSum8", 8, false, sum)
+			g.poolPlanes("poolMaxPlanes", true)
+			g.poolPlanes("poolSumPlanes", false)
 		}
+		g.planes()
 		g.peak()
 	}
 	for _, width := range []int{32, 16} {

@@ -440,20 +440,7 @@ func transpose() {
 	r, t := x86.AVX2.Regs[:8], x86.AVX2.Regs[8:]
 	Label("square")
 	rows(RSI, RBX, R10, func(i int, m Mem) { VMOVUPS(m, r[i]) })
-	for i := 0; i < 8; i += 2 { // columns 0, 1, 4, 5 and 2, 3, 6, 7 of two rows
-		VUNPCKLPS(r[i+1], r[i], t[i])
-		VUNPCKHPS(r[i+1], r[i], t[i+1])
-	}
-	for i := 0; i < 8; i += 4 { // two columns of four rows
-		for k := range 2 {
-			VSHUFPS(Imm(0x44), t[i+2+k], t[i+k], r[i+2*k])
-			VSHUFPS(Imm(0xEE), t[i+2+k], t[i+k], r[i+2*k+1])
-		}
-	}
-	for k := range 4 {
-		VPERM2F128(Imm(0x20), r[4+k], r[k], t[k])
-		VPERM2F128(Imm(0x31), r[4+k], r[k], t[4+k])
-	}
+	x86.Transpose8(r, t)
 	rows(RDI, RAX, R10, func(i int, m Mem) { VMOVUPS(t[i], m) })
 	ADDQ(R9, RSI)
 	ADDQ(R8, RDI)

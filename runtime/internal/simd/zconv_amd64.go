@@ -44,6 +44,11 @@ func poolMaxAVX512(a *Tile)
 //go:noescape
 func poolSumAVX512(a *Tile)
 
+// planesAVX512 computes a.Lines lines of a.Blocks times two vectors of pixels and a.Pixels planes of output channels from one plane of input.
+//
+//go:noescape
+func planesAVX512(a *Tile)
+
 // peakAVX512 runs n rounds of independent multiply-adds on registers.
 //
 //go:noescape
@@ -103,6 +108,21 @@ func poolMax8AVX2(a *Tile)
 //
 //go:noescape
 func poolSum8AVX2(a *Tile)
+
+// poolMaxPlanesAVX2 computes a.Lines lines of the maxima of 2×2 pixels of a.Pixels planes, a.Cols of each line, at least 8. Pixels of the result have 16 channels.
+//
+//go:noescape
+func poolMaxPlanesAVX2(a *Tile)
+
+// poolSumPlanesAVX2 is poolMaxPlanes for sums, multiplied by the float at a.W.
+//
+//go:noescape
+func poolSumPlanesAVX2(a *Tile)
+
+// planesAVX2 computes a.Lines lines of a.Blocks times two vectors of pixels and a.Pixels planes of output channels from one plane of input.
+//
+//go:noescape
+func planesAVX2(a *Tile)
 
 // peakAVX2 runs n rounds of independent multiply-adds on registers.
 //

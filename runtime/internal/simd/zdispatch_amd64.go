@@ -170,6 +170,40 @@ func PoolSum8(a *Tile) bool {
 	return true
 }
 
+// Planes computes a.Lines lines of a.Blocks times two vectors of pixels and a.Pixels planes of output channels from one plane of input.
+// It reports whether the tier in use has the kernel.
+func Planes(a *Tile) bool {
+	switch active {
+	case &avx512bf16, &avx512vnni, &avx512:
+		planesAVX512(a)
+	case &avxvnni, &avx2:
+		planesAVX2(a)
+	default:
+		return false
+	}
+	return true
+}
+
+// PoolMaxPlanes computes a.Lines lines of the maxima of 2×2 pixels of a.Pixels planes, a.Cols of each line, at least 8. Pixels of the result have 16 channels.
+// It reports whether the tier in use has the kernel.
+func PoolMaxPlanes(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	poolMaxPlanesAVX2(a)
+	return true
+}
+
+// PoolSumPlanes is poolMaxPlanes for sums, multiplied by the float at a.W.
+// It reports whether the tier in use has the kernel.
+func PoolSumPlanes(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	poolSumPlanesAVX2(a)
+	return true
+}
+
 // Pair32 is tile32 for input values and weights that are pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
 func Pair32(a *Tile) bool {
