@@ -491,12 +491,20 @@ func TestConvFirstPool(t *testing.T) {
 			p := Pool{Kind: pick(r, PoolMax, PoolAvg), KH: 1 + r.IntN(4), KW: 1 + r.IntN(4), SH: 1 + r.IntN(4), SW: 1 + r.IntN(3), DH: 1, DW: 1, CountPad: r.IntN(2) == 0}
 			p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = r.IntN(p.KH), r.IntN(p.KW), r.IntN(p.KH), r.IntN(p.KW)
 			v.PadTop, v.PadLeft = r.IntN(v.KH), r.IntN(v.KW)
+			planar := seed%4 == 1
+			if planar {
+				v.C, v.SW = 1, 1
+				p.KH, p.KW, p.SH, p.SW, p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = 2, 2, 2, 2, 0, 0, r.IntN(2), r.IntN(2)
+			}
 			h, w := (v.H+2*v.PadTop-v.KH)/v.SH+1, (v.W+2*v.PadLeft-v.KW)/v.SW+1
 			oh, ow := (h+p.PadTop+p.PadBottom-p.KH)/p.SH+1, (w+p.PadLeft+p.PadRight-p.KW)/p.SW+1
 			if h < p.KH || w < p.KW {
 				continue
 			}
 			oc := pick(r, 6, 16, 40, 64)
+			if planar {
+				oc = 1 + r.IntN(simd.PlaneChannels)
+			}
 			m := &memory{double: r.IntN(3) == 0}
 			v.Src = m.put(random(r, v.N*v.C*v.H*v.W))
 			v.Wt = m.put(pack.First(random(r, oc*v.C*v.KH*v.KW), oc, v.C, v.KH, v.KW))

@@ -115,13 +115,19 @@ func (g generator) poolPlanes(name string, maximum bool) {
 		for o := range p {
 			MOVQ(RSI, R9)
 			ADDQ(arg(abi.RowStride), R9)
-			for v := range 2 {
-				VMOVUPS(Mem{Base: RSI, Disp: 32 * v}, u[v])
-				g.poolOf(maximum, Mem{Base: R9, Disp: 32 * v}, u[v])
+			for row, base := range []GPPhysical{RSI, R9} { // in the order of the general kernel
+				VMOVUPS(Mem{Base: base}, u[0])
+				VMOVUPS(Mem{Base: base, Disp: 32}, u[1])
+				VSHUFPS(Imm(0x88), u[1], u[0], u[2+2*row]) // even pixels
+				VSHUFPS(Imm(0xDD), u[1], u[0], u[3+2*row]) // odd pixels
 			}
-			VSHUFPS(Imm(0x88), u[1], u[0], u[2]) // even pixels
-			VSHUFPS(Imm(0xDD), u[1], u[0], u[3]) // odd pixels
-			g.poolOf(maximum, u[3], u[2])
+			for i := range 3 {
+				if maximum {
+					VMAXPS(u[3+i], u[2], u[2])
+				} else {
+					VADDPS(u[3+i], u[2], u[2])
+				}
+			}
 			VPERMPD(Imm(0xD8), u[2], r[o])
 			if !maximum {
 				MOVQ(arg(abi.W), R9)
@@ -157,14 +163,5 @@ func (g generator) poolPlanes(name string, maximum bool) {
 		JNZ(LabelRef(t.label("line")))
 		VZEROUPPER()
 		RET()
-	}
-}
-
-// poolOf combines a value of a window with those in acc.
-func (g generator) poolOf(maximum bool, x Op, acc VecPhysical) {
-	if maximum {
-		VMAXPS(x, acc, acc)
-	} else {
-		VADDPS(x, acc, acc)
 	}
 }

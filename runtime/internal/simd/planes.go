@@ -67,7 +67,7 @@ func (a *Tile) poolPlanes(maximum bool) {
 				in := unsafe.Add(a.In, o*a.BlockStride+line*a.InLine+x*8)
 				p, q := (*[2]float32)(in), (*[2]float32)(unsafe.Add(in, a.RowStride))
 				if out[o] = max(p[0], p[1], q[0], q[1]); !maximum {
-					out[o] = (p[0] + q[0] + p[1] + q[1]) * quarter
+					out[o] = (p[0] + p[1] + q[0] + q[1]) * quarter
 				}
 			}
 		}

@@ -43223,12 +43223,16 @@ p1_square:
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -43311,23 +43315,31 @@ p2_square:
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y0
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
@@ -43409,34 +43421,46 @@ p3_square:
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y0
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y1
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y4, Y4, Y4
@@ -43517,45 +43541,61 @@ p4_square:
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y0
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y1
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y2
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
@@ -43635,56 +43675,76 @@ p5_square:
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y0
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y1
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y2
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y3
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
@@ -43763,67 +43823,91 @@ p6_square:
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y0
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y1
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y2
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y3
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y4
 	ADDQ       88(DI), SI
 	MOVQ       SI, R9
 	ADDQ       104(DI), R9
 	VMOVUPS    (SI), Y8
-	VMAXPS     (R9), Y8, Y8
 	VMOVUPS    32(SI), Y9
-	VMAXPS     32(R9), Y9, Y9
 	VSHUFPS    $0x88, Y9, Y8, Y10
 	VSHUFPS    $0xdd, Y9, Y8, Y11
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VSHUFPS    $0x88, Y9, Y8, Y12
+	VSHUFPS    $0xdd, Y9, Y8, Y13
 	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
 	VPERMPD    $0xd8, Y10, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
@@ -43915,12 +43999,16 @@ p1_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y0
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44006,12 +44094,16 @@ p2_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y0
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44020,12 +44112,16 @@ p2_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y1
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44110,12 +44206,16 @@ p3_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y0
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44124,12 +44224,16 @@ p3_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y1
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44138,12 +44242,16 @@ p3_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y2
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44227,12 +44335,16 @@ p4_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y0
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44241,12 +44353,16 @@ p4_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y1
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44255,12 +44371,16 @@ p4_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y2
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44269,12 +44389,16 @@ p4_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y3
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44357,12 +44481,16 @@ p5_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y0
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44371,12 +44499,16 @@ p5_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y1
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44385,12 +44517,16 @@ p5_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y2
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44399,12 +44535,16 @@ p5_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y3
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44413,12 +44553,16 @@ p5_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y4
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44500,12 +44644,16 @@ p6_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y0
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44514,12 +44662,16 @@ p6_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y1
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44528,12 +44680,16 @@ p6_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y2
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44542,12 +44698,16 @@ p6_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y3
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44556,12 +44716,16 @@ p6_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y4
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
@@ -44570,12 +44734,16 @@ p6_square:
 	MOVQ         SI, R9
 	ADDQ         104(DI), R9
 	VMOVUPS      (SI), Y8
-	VADDPS       (R9), Y8, Y8
 	VMOVUPS      32(SI), Y9
-	VADDPS       32(R9), Y9, Y9
 	VSHUFPS      $0x88, Y9, Y8, Y10
 	VSHUFPS      $0xdd, Y9, Y8, Y11
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y12
+	VSHUFPS      $0xdd, Y9, Y8, Y13
 	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
 	VPERMPD      $0xd8, Y10, Y5
 	MOVQ         8(DI), R9
 	VBROADCASTSS (R9), Y8
