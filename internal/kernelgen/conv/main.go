@@ -48,12 +48,14 @@ func main() {
 		if g.Bytes == 32 {
 			g.channelKernel("poolMax8", 8, false, maximum)
 			g.channelKernel("poolSum8", 8, false, sum)
-			g.poolPlanes("poolMaxPlanes", true)
-			g.poolPlanes("poolSumPlanes", false)
 		}
-		g.planes()
 		g.peak()
 	}
+	planes()
+	poolPlanes("poolMaxPlanes", true)
+	poolPlanes("poolSumPlanes", false)
+	rowsIn()
+	rowsOut()
 	for _, width := range []int{32, 16} {
 		double(width)
 	}

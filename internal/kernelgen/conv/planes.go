@@ -15,12 +15,14 @@ import (
 // layer of one input channel and few output channels, all lanes do useful work.
 
 // planeChannels is the maximum number of output channels of planes. Two vectors of pixels
-// of each are the accumulators, which leaves four registers of AVX2.
+// of each are the accumulators, which leaves four registers of AVX2. AVX-512 machines use that
+// kernel too: most of its longer vectors would cross cache lines.
 const planeChannels = 6
 
 // planes writes a convolution of one plane. Tiles have two vectors of adjacent pixels and
 // all output channels.
-func (g generator) planes() {
+func planes() {
+	g := generator{x86.AVX2, 6, 7}
 	g.function("planes", planeChannels)
 	for p := 1; p <= planeChannels; p++ {
 		t := tile{generator: g, p: p, b: 2}
@@ -95,7 +97,8 @@ func (g generator) planes() {
 // poolPlanes writes a pool of 2×2 pixels of planes, whose result has pixels of 16 channels.
 // It transposes squares of eight pixels by eight channels. The last square of a line
 // overlaps the one before.
-func (g generator) poolPlanes(name string, maximum bool) {
+func poolPlanes(name string, maximum bool) {
+	g := generator{x86.AVX2, 6, 7}
 	g.function(name, planeChannels)
 	for p := 1; p <= planeChannels; p++ {
 		t := tile{generator: g, p: p, b: 1}
@@ -106,6 +109,7 @@ func (g generator) poolPlanes(name string, maximum bool) {
 		MOVQ(arg(abi.In), R12)
 		MOVQ(arg(abi.Out), R13)
 		MOVQ(arg(abi.Lines), R8)
+		MOVQ(arg(abi.RowStride), R10)
 		MOVQ(arg(abi.Cols), RBX)
 		SUBQ(Imm(8), RBX) // the pixel at which the last square starts
 		Label(t.label("line"))
@@ -113,13 +117,11 @@ func (g generator) poolPlanes(name string, maximum bool) {
 		Label(t.label("square"))
 		LEAQ(Mem{Base: R12, Index: RAX, Scale: 8}, RSI)
 		for o := range p {
-			MOVQ(RSI, R9)
-			ADDQ(arg(abi.RowStride), R9)
-			for row, base := range []GPPhysical{RSI, R9} { // in the order of the general kernel
-				VMOVUPS(Mem{Base: base}, u[0])
-				VMOVUPS(Mem{Base: base, Disp: 32}, u[1])
-				VSHUFPS(Imm(0x88), u[1], u[0], u[2+2*row]) // even pixels
-				VSHUFPS(Imm(0xDD), u[1], u[0], u[3+2*row]) // odd pixels
+			for row, m := range []Mem{{Base: RSI}, {Base: RSI, Index: R10, Scale: 1}} { // in the order of the general kernel
+				VMOVUPS(m, u[0])
+				m.Disp = 32
+				VSHUFPS(Imm(0x88), m, u[0], u[2+2*row]) // even pixels
+				VSHUFPS(Imm(0xDD), m, u[0], u[3+2*row]) // odd pixels
 			}
 			for i := range 3 {
 				if maximum {
@@ -129,11 +131,6 @@ func (g generator) poolPlanes(name string, maximum bool) {
 				}
 			}
 			VPERMPD(Imm(0xD8), u[2], r[o])
-			if !maximum {
-				MOVQ(arg(abi.W), R9)
-				VBROADCASTSS(Mem{Base: R9}, u[0])
-				VMULPS(u[0], r[o], r[o])
-			}
 			if o < p-1 {
 				ADDQ(arg(abi.BlockStride), RSI)
 			}
@@ -143,6 +140,13 @@ func (g generator) poolPlanes(name string, maximum bool) {
 		}
 		x86.Transpose8(r, u)
 		VXORPS(r[0], r[0], r[0])
+		if !maximum {
+			MOVQ(arg(abi.W), R9)
+			VBROADCASTSS(Mem{Base: R9}, r[1])
+			for _, pixel := range u {
+				VMULPS(r[1], pixel, pixel)
+			}
+		}
 		MOVQ(RAX, R11)
 		SHLQ(Imm(6), R11)
 		ADDQ(R13, R11)

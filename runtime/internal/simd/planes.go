@@ -5,8 +5,8 @@ import "unsafe"
 // PlaneChannels is the maximum number of output channels of [Tile.Planes].
 const PlaneChannels = 6
 
-// PlanePitch returns n pixels rounded up to whole tiles of planes of any tier.
-func PlanePitch(n int) int { return (n + 31) &^ 31 }
+// PlanePitch returns n pixels rounded up to whole tiles of planes.
+func PlanePitch(n int) int { return (n + 15) &^ 15 }
 
 // Planes convolves one plane of input with a.Rows × a.Run adjacent taps. Its vectors hold
 // pixels. It computes a.Lines lines of pitch pixels for the given number of output
@@ -14,7 +14,7 @@ func PlanePitch(n int) int { return (n + 31) &^ 31 }
 // those of the result a.OutLine. A tap has weights for 16 output channels. Planes reads
 // pitch + a.Run − 1 values of each line.
 func (a *Tile) Planes(channels, pitch int) {
-	a.Pixels, a.Blocks = channels, pitch/(2*max(1, active.Lanes))
+	a.Pixels, a.Blocks = channels, pitch/16
 	if !Planes(a) {
 		a.planes(pitch)
 	}
@@ -70,6 +70,50 @@ func (a *Tile) poolPlanes(maximum bool) {
 					out[o] = (p[0] + p[1] + q[0] + q[1]) * quarter
 				}
 			}
+		}
+	}
+}
+
+// RowsIn transforms the first 8 channels of six rows of a.Cols pixels, a.RowStride bytes
+// apart, to the six positions of F(2,5), a.OutBlock bytes apart. The tier must have
+// NarrowPixels.
+func (a *Tile) RowsIn() {
+	if !RowsIn(a) {
+		a.rowsIn()
+	}
+}
+
+// rowsIn is the micro-kernel in Go.
+func (a *Tile) rowsIn() {
+	for i := range a.Cols * 8 {
+		var x [6]float32
+		for r := range x {
+			x[r] = *(*float32)(unsafe.Add(a.In, i/8*64+i%8*4+r*a.RowStride))
+		}
+		even, odd := x[4]-4*x[2], x[3]-4*x[1]
+		for p, v := range [6]float32{4*x[0] - 5*x[2] + x[4], even + odd, even - odd, x[4] - x[2] + 2*(x[3]-x[1]), x[4] - x[2] - 2*(x[3]-x[1]), 4*x[1] - 5*x[3] + x[5]} {
+			*(*float32)(unsafe.Add(a.Out, i*4+p*a.OutBlock)) = v
+		}
+	}
+}
+
+// RowsOut transforms the six positions of a.Cols pixels of F(2,5), a.BlockStride bytes
+// apart, to two rows, a.OutLine bytes apart.
+func (a *Tile) RowsOut() {
+	if !RowsOut(a) {
+		a.rowsOut()
+	}
+}
+
+// rowsOut is the micro-kernel in Go.
+func (a *Tile) rowsOut() {
+	for i := range a.Cols * 16 {
+		var m [6]float32
+		for p := range m {
+			m[p] = *(*float32)(unsafe.Add(a.In, i*4+p*a.BlockStride))
+		}
+		for y, v := range [2]float32{m[0] + m[1] + m[2] + m[3] + m[4], m[5] + m[1] - m[2] + 2*(m[3]-m[4])} {
+			*(*float32)(unsafe.Add(a.Out, i*4+y*a.OutLine)) = min(max(v, a.Lo), a.Hi)
 		}
 	}
 }

@@ -64,6 +64,39 @@ func TestPoolPlanes(t *testing.T) {
 	})
 }
 
+func TestRows(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(100) {
+			r := rand.New(rand.NewPCG(seed, 22))
+			a := NewTile(false)
+			a.Cols = 1 + r.IntN(20)
+			a.RowStride, a.OutBlock, a.BlockStride, a.OutLine = 64*(a.Cols+r.IntN(3)), 32*(a.Cols+r.IntN(3)), 64*(a.Cols+r.IntN(3)), 64*(a.Cols+r.IntN(3))
+			if r.IntN(2) == 0 {
+				a.Lo, a.Hi = -1, pick(r, 0.5, inf)
+			}
+			m := &memory{}
+			in, products := m.put(random(r, 6*a.RowStride/4)), m.put(random(r, 6*a.BlockStride/4))
+			positions, out := m.alloc(6*a.OutBlock/4), m.alloc(2*a.OutLine/4)
+			compare(t, m, positions, func(at func(place) unsafe.Pointer, twin bool) {
+				b := a
+				if b.In, b.Out = at(in), at(positions); twin {
+					b.rowsIn()
+				} else {
+					b.RowsIn()
+				}
+			})
+			compare(t, m, out, func(at func(place) unsafe.Pointer, twin bool) {
+				b := a
+				if b.In, b.Out = at(products), at(out); twin {
+					b.rowsOut()
+				} else {
+					b.RowsOut()
+				}
+			})
+		}
+	})
+}
+
 // compare runs a kernel and its twin on copies of m, in which canaries fill out, and
 // compares all memory.
 func compare(t *testing.T, m *memory, out place, run func(at func(place) unsafe.Pointer, twin bool)) {

@@ -44,11 +44,6 @@ func poolMaxAVX512(a *Tile)
 //go:noescape
 func poolSumAVX512(a *Tile)
 
-// planesAVX512 computes a.Lines lines of a.Blocks times two vectors of pixels and a.Pixels planes of output channels from one plane of input.
-//
-//go:noescape
-func planesAVX512(a *Tile)
-
 // peakAVX512 runs n rounds of independent multiply-adds on registers.
 //
 //go:noescape
@@ -109,6 +104,16 @@ func poolMax8AVX2(a *Tile)
 //go:noescape
 func poolSum8AVX2(a *Tile)
 
+// peakAVX2 runs n rounds of independent multiply-adds on registers.
+//
+//go:noescape
+func peakAVX2(n int)
+
+// planesAVX2 computes a.Lines lines of a.Blocks times 16 pixels and a.Pixels planes of output channels from one plane of input.
+//
+//go:noescape
+func planesAVX2(a *Tile)
+
 // poolMaxPlanesAVX2 computes a.Lines lines of the maxima of 2×2 pixels of a.Pixels planes, a.Cols of each line, at least 8. Pixels of the result have 16 channels.
 //
 //go:noescape
@@ -119,15 +124,15 @@ func poolMaxPlanesAVX2(a *Tile)
 //go:noescape
 func poolSumPlanesAVX2(a *Tile)
 
-// planesAVX2 computes a.Lines lines of a.Blocks times two vectors of pixels and a.Pixels planes of output channels from one plane of input.
+// rowsInAVX2 transforms six rows of a.Cols pixels of 16 channels to those of F(2,5), of 8 channels, a.OutBlock bytes apart.
 //
 //go:noescape
-func planesAVX2(a *Tile)
+func rowsInAVX2(a *Tile)
 
-// peakAVX2 runs n rounds of independent multiply-adds on registers.
+// rowsOutAVX2 transforms six rows of a.Cols products of F(2,5), a.BlockStride bytes apart, to two rows of pixels of 16 channels, a.OutLine bytes apart, between a.Lo and a.Hi.
 //
 //go:noescape
-func peakAVX2(n int)
+func rowsOutAVX2(a *Tile)
 
 // double32AVX512 accumulates a.Pixels pixels by 32 output channels in float64, step input values per step, and writes the sums to out.
 //

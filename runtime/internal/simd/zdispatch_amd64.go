@@ -170,17 +170,13 @@ func PoolSum8(a *Tile) bool {
 	return true
 }
 
-// Planes computes a.Lines lines of a.Blocks times two vectors of pixels and a.Pixels planes of output channels from one plane of input.
+// Planes computes a.Lines lines of a.Blocks times 16 pixels and a.Pixels planes of output channels from one plane of input.
 // It reports whether the tier in use has the kernel.
 func Planes(a *Tile) bool {
-	switch active {
-	case &avx512bf16, &avx512vnni, &avx512:
-		planesAVX512(a)
-	case &avxvnni, &avx2:
-		planesAVX2(a)
-	default:
+	if active == &generic {
 		return false
 	}
+	planesAVX2(a)
 	return true
 }
 
@@ -201,6 +197,26 @@ func PoolSumPlanes(a *Tile) bool {
 		return false
 	}
 	poolSumPlanesAVX2(a)
+	return true
+}
+
+// RowsIn transforms six rows of a.Cols pixels of 16 channels to those of F(2,5), of 8 channels, a.OutBlock bytes apart.
+// It reports whether the tier in use has the kernel.
+func RowsIn(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	rowsInAVX2(a)
+	return true
+}
+
+// RowsOut transforms six rows of a.Cols products of F(2,5), a.BlockStride bytes apart, to two rows of pixels of 16 channels, a.OutLine bytes apart, between a.Lo and a.Hi.
+// It reports whether the tier in use has the kernel.
+func RowsOut(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	rowsOutAVX2(a)
 	return true
 }
 

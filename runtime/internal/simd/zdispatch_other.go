@@ -56,7 +56,7 @@ func PoolMax8(a *Tile) bool { return false }
 // It reports whether the tier in use has the kernel.
 func PoolSum8(a *Tile) bool { return false }
 
-// Planes computes a.Lines lines of a.Blocks times two vectors of pixels and a.Pixels planes of output channels from one plane of input.
+// Planes computes a.Lines lines of a.Blocks times 16 pixels and a.Pixels planes of output channels from one plane of input.
 // It reports whether the tier in use has the kernel.
 func Planes(a *Tile) bool { return false }
 
@@ -67,6 +67,14 @@ func PoolMaxPlanes(a *Tile) bool { return false }
 // PoolSumPlanes is poolMaxPlanes for sums, multiplied by the float at a.W.
 // It reports whether the tier in use has the kernel.
 func PoolSumPlanes(a *Tile) bool { return false }
+
+// RowsIn transforms six rows of a.Cols pixels of 16 channels to those of F(2,5), of 8 channels, a.OutBlock bytes apart.
+// It reports whether the tier in use has the kernel.
+func RowsIn(a *Tile) bool { return false }
+
+// RowsOut transforms six rows of a.Cols products of F(2,5), a.BlockStride bytes apart, to two rows of pixels of 16 channels, a.OutLine bytes apart, between a.Lo and a.Hi.
+// It reports whether the tier in use has the kernel.
+func RowsOut(a *Tile) bool { return false }
 
 // Pair32 is tile32 for input values and weights that are pairs of bfloat16.
 // It reports whether the tier in use has the kernel.
