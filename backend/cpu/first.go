@@ -129,24 +129,45 @@ func firstWeights(b *builder, o *conv) kernel.Ref {
 func firstKernel(o *conv, w kernel.Ref) kernel.Kernel { return o.firstKernel(w) }
 
 func (o *conv) firstKernel(w kernel.Ref) *kernel.ConvFirst {
-	g := o.win
-	k := &kernel.ConvFirst{N: o.in.n, C: o.in.c, H: o.in.h, W: o.in.w, Dst: o.dst.img(), Wt: w, Bias: o.bias, Act: o.act,
-		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
+	k := o.firstExtents()
+	k.Dst, k.Wt, k.Bias, k.Act = o.dst.img(), w, o.bias, o.act
 	if o.src.image {
 		k.Image = o.src.img()
 	} else {
 		k.Src, k.NHWC = o.src.ref(), o.src.nhwc
 	}
+	return &k
+}
+
+// firstExtents returns the kernel without its operands. Its images have extents only.
+func (o *conv) firstExtents() kernel.ConvFirst {
+	g := o.win
+	k := kernel.ConvFirst{N: o.in.n, C: o.in.c, H: o.in.h, W: o.in.w, Dst: extents(o.out),
+		KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
+	if o.src.image {
+		k.Image = extents(o.in)
+	}
 	return k
 }
+
+// extents returns an image without memory.
+func extents(d dims) kernel.Image { return kernel.Image{N: d.n, C: d.c, H: d.h, W: d.w} }
 
 // firstPool returns the constructor of a kernel that also computes the pool after
 // a first layer, row by row, as in LeNet and ResNet.
 func firstPool(b *builder, o *conv, w kernel.Ref, pool *ir.Node) (string, func(dst *place) kernel.Kernel) {
 	p, doc := b.poolKernel(pool, pool.Op.(ir.Pool))
+	out, _ := imageDims(pool.Out[0].Type.Shape)
+	k := kernel.ConvFirstPool{Conv: o.firstExtents(), Pool: p}
+	k.Pool.Src, k.Pool.Dst = k.Conv.Dst, extents(out)
+	if !o.exact && b.format(o.w) == kernel.F32 && k.SuitsRows() {
+		oc, ic, _, kw := shape4(o.w.Shape)
+		k.Rows = b.floats("rows", o.w, pack.RowsLen(oc, ic, kw), func() []float32 { return pack.Rows(o.w.Float32s(), oc, ic, kw) })
+		doc += ", pairs of rows by F(2,5)"
+	}
 	return "; " + doc, func(dst *place) kernel.Kernel {
-		k := &kernel.ConvFirstPool{Conv: *o.firstKernel(w), Pool: p}
+		k.Conv = *o.firstKernel(w)
 		k.Pool.Src, k.Pool.Dst = k.Conv.Dst, dst.img()
-		return k
+		return &k
 	}
 }

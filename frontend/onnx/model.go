@@ -217,7 +217,7 @@ func counted(rows *ir.Value, outputs []ir.Output, counts int) string {
 func (im *importer) inputs(list []*valueInfo, s *scope) error {
 	named := map[string]bool{}
 	dims := map[string]int{} // the number of extents of each open dimension
-	var open []string // flags that set the open dimensions
+	var open []string        // flags that set the open dimensions
 	for _, v := range list {
 		if named[v.name] {
 			return fmt.Errorf("two inputs have the name %q", v.name)

@@ -105,8 +105,8 @@ func (k *ConvDepthwise) Part(c *Context, i, worker int) {
 				if more {
 					Apply(line[m.Left*16:][:width], p.Act)
 				}
-				clear(line[:m.Left*16])
-				clear(line[m.Left*16+width:])
+				clearPixels(line[:m.Left*16])
+				clearPixels(line[m.Left*16+width:])
 			}
 			continue
 		}
@@ -116,6 +116,13 @@ func (k *ConvDepthwise) Part(c *Context, i, worker int) {
 	}
 	for b := u.Out; b < min(u.Out+blocks, d.Dst.Blocks()); b++ {
 		d.rows(c, n, b, y0, y1, between[(b-u.Out)*plane+(m.Left-d.PadLeft)*16:], row)
+	}
+}
+
+// clearPixels is clear for few pixels. It calls no function.
+func clearPixels(x []float32) {
+	for ; len(x) >= 16; x = x[16:] {
+		*(*[16]float32)(x) = [16]float32{}
 	}
 }
 

@@ -88,6 +88,12 @@ func (k *ConvFirst) Part(c *Context, i, worker int) {
 	k.rows(c, n, y0, y1, Floats(c.scratch[worker]), out, 16, k.Dst.Row(), k.Dst.Plane())
 }
 
+// inPlace reports whether the operand is an image that no window leaves.
+func (k *ConvFirst) inPlace() bool {
+	return k.Image.N > 0 && k.PadTop == 0 && k.PadLeft == 0 &&
+		(k.Dst.H-1)*k.SH+(k.KH-1)*k.DH < k.H && (k.Dst.W-1)*k.SW+(k.KW-1)*k.DW < k.W
+}
+
 // width returns the number of output channels that a tier computes for block ob: 32,
 // 16 or 8.
 func (k *ConvFirst) width(t *simd.Tier, double bool, ob int) int {
@@ -107,15 +113,21 @@ func (k *ConvFirst) width(t *simd.Tier, double bool, ob int) int {
 func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, pitch, row, plane int) {
 	line := scratch[k.inputFloats(y1-y0):]
 	rowFloats := k.rowFloats()
-	k.padRows(c, scratch, n, y0*k.SH-k.PadTop, k.inRows(y1-y0))
+	in, pixel := scratch, k.C
+	if k.inPlace() {
+		rowFloats, pixel = k.Image.Row(), lanes
+		in = c.F32(k.Image.Ref)[k.Image.At(n, 0, y0*k.SH, 0):]
+	} else {
+		k.padRows(c, scratch, n, y0*k.SH-k.PadTop, k.inRows(y1-y0))
+	}
 
 	a := simd.NewTile(c.double)
 	more := !setAct(&a, k.Act)
-	a.Pix = k.SW * k.C * 4
+	a.Pix = k.SW * pixel * 4
 	a.Blocks, a.Rows, a.RowStride = 1, k.KH, k.DH*rowFloats*4
 	a.Cols, a.Run = 1, k.KW*k.C
-	if k.DW != 1 {
-		a.Cols, a.ColStride, a.Run = k.KW, k.DW*k.C*4, k.C
+	if k.DW != 1 || pixel != k.C {
+		a.Cols, a.ColStride, a.Run = k.KW, k.DW*pixel*4, k.C
 	}
 	w := c.F32(k.Wt)
 	for ob := range OutBlocks(k.Dst.C) {
@@ -129,7 +141,7 @@ func (k *ConvFirst) rows(c *Context, n, y0, y1 int, scratch, out []float32, pitc
 		}
 		for y := range y1 - y0 {
 			dst := out[2*ob*plane+y*row:]
-			a.In, a.Out = unsafe.Pointer(&scratch[y*k.SH*rowFloats]), unsafe.Pointer(&dst[0])
+			a.In, a.Out = unsafe.Pointer(&in[y*k.SH*rowFloats]), unsafe.Pointer(&dst[0])
 			if apart { // compute at a pitch of 8, so that the activation wastes no lanes
 				a.Out = unsafe.Pointer(&line[0])
 				a.Line(width, k.Dst.W)
@@ -177,6 +189,13 @@ func (k *ConvFirst) padRows(c *Context, dst []float32, n, y, rows int) {
 		src = c.F32(k.Image.Ref)
 	} else {
 		src = c.F32(k.Src)[n*k.C*k.H*k.W:]
+	}
+	if k.Image.N == 0 { // no gathered row overwrites the padding behind it
+		clear(dst[:rows*width])
+		for r := max(0, -y); r < min(rows, k.H-y); r++ {
+			k.gatherRow(src, dst[r*width+lo*k.C:], n, y+r, hi-lo)
+		}
+		return
 	}
 	for r := range rows {
 		row := dst[r*width:]

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"unsafe"
+
 	"modelc/runtime/internal/simd"
 	"modelc/runtime/internal/team"
 )
@@ -14,6 +16,74 @@ type ConvFirstPool struct {
 	// Pool reads Conv.Dst and has no prologue or dilation. Every window contains
 	// pixels of the image.
 	Pool Pool
+	// Rows has the weights of F(2,5) along columns, [6][ceil(OC/32)][KW][C][32], where the
+	// last block may be 16 wide. If it is present and the tier has the transforms, pairs of
+	// rows of a 5×5 convolution take 6 products for each column of the filter instead of
+	// 10. See [ConvFirstPool.SuitsRows].
+	Rows Ref
+}
+
+// SuitsRows reports whether Rows may be present: the operand is an image of at most 8
+// channels that no window leaves, and the pool combines pairs of rows.
+func (k *ConvFirstPool) SuitsRows() bool {
+	v := &k.Conv
+	return v.inPlace() && v.C <= 8 && v.KH == 5 && v.SH == 1 && v.SW == 1 && v.DH == 1 && v.DW == 1 && v.Dst.C <= 32 && v.Dst.W <= 64 && k.halves()
+}
+
+// halves reports whether the pool has windows of 2×2 pixels side by side.
+func (k *ConvFirstPool) halves() bool {
+	v, p := &k.Conv, &k.Pool
+	return p.KH == 2 && p.KW == 2 && p.SH == 2 && p.SW == 2 && p.PadTop == 0 && p.PadLeft == 0 && 2*p.Dst.H <= v.Dst.H && 2*p.Dst.W <= v.Dst.W
+}
+
+// byRows reports whether a tier uses Rows.
+func (k *ConvFirstPool) byRows(t *simd.Tier, double bool) bool {
+	return k.Rows.Present() && t.NarrowPixels > 0 && !double
+}
+
+// rowsFloats returns the numbers of floats of a pair of rows: the transformed input, the
+// products, and the result.
+func (k *ConvFirstPool) rowsFloats() (in, products, out int) {
+	v := &k.Conv
+	return wholeBlocks(6 * (v.Dst.W + v.KW - 1) * 8), 6 * v.Dst.W * 16 * v.Dst.Blocks(), 2 * v.Dst.W * 16
+}
+
+// pairs computes rows from ≤ y < to of the pool of image n by Rows.
+func (k *ConvFirstPool) pairs(c *Context, n, from, to int, scratch []float32) {
+	v, p := &k.Conv, &k.Pool
+	dst, image, w := c.F32(p.Dst.Ref), c.F32(v.Image.Ref), c.F32(k.Rows)
+	inFloats, productFloats, _ := k.rowsFloats()
+	products, rows := scratch[inFloats:][:productFloats], scratch[inFloats+productFloats:]
+	cols, width := v.Dst.W+v.KW-1, v.Dst.W
+	position := len(w) / 6
+	in, tile, out := simd.NewTile(false), simd.NewTile(false), simd.NewTile(false)
+	more := !setAct(&out, v.Act)
+	in.Cols, in.RowStride, in.Out, in.OutBlock = cols, v.Image.RowBytes(), unsafe.Pointer(&scratch[0]), cols*32
+	tile.Pix, tile.Blocks, tile.Rows, tile.Cols, tile.ColStride, tile.Run = 32, 1, 1, v.KW, 32, v.C
+	tile.OutPix, tile.OutBlock = pixelBytes, 6*width*pixelBytes
+	out.Cols, out.BlockStride, out.Out, out.OutLine = width, width*pixelBytes, unsafe.Pointer(&rows[0]), width*pixelBytes
+	for y := from; y < to; y++ {
+		in.In = unsafe.Pointer(&image[v.Image.At(n, 0, 2*y, 0)])
+		in.RowsIn()
+		for i := range 6 {
+			for ob := range OutBlocks(v.Dst.C) {
+				tile.In, tile.Out = unsafe.Pointer(&scratch[i*cols*8]), unsafe.Pointer(&products[(2*ob*6+i)*width*16])
+				tile.W, tile.Bias = unsafe.Pointer(&w[i*position+ob*32*v.KW*v.C]), unsafe.Pointer(&zeroBias[0])
+				if i == 0 || i == 5 { // each contributes to one of the two rows
+					tile.Bias = biasOf(c, v.Bias, 2*ob)
+				}
+				tile.Line(BlockWidth(v.Dst.C, ob), width)
+			}
+		}
+		for b := range v.Dst.Blocks() {
+			out.In = unsafe.Pointer(&products[b*6*width*16])
+			out.RowsOut()
+			if more {
+				Apply(rows[:2*width*16], v.Act)
+			}
+			p.row(p.Dst.row(dst, n, b, y), rows, -2*y*width*16, lanes, width*16, y)
+		}
+	}
 }
 
 // pitch returns the distance in floats between pixels of the intermediate image. It
@@ -26,12 +96,69 @@ func (k *ConvFirstPool) pitch(t *simd.Tier, double bool) int {
 	return 16
 }
 
+// planar reports whether a tier computes the step in planes: vectors hold pixels of one
+// channel, so that all lanes are in use although there are few channels.
+func (k *ConvFirstPool) planar(t *simd.Tier, double bool) bool {
+	return t.NarrowPixels > 0 && !double && k.planeFloats() > 0
+}
+
+// planeFloats returns the number of floats of the scratch that planes need, or 0 if the
+// step does not suit them. They are computed in bands of at most 24 kB, which stay in L1.
+func (k *ConvFirstPool) planeFloats() int {
+	v, p := &k.Conv, &k.Pool
+	if v.C != 1 || v.Dst.C > simd.PlaneChannels || v.SW != 1 || v.DW != 1 || v.Dst.W > 1<<12 || p.Dst.W < 8 || !k.halves() {
+		return 0
+	}
+	rows := k.planeRows()
+	return k.planeInput(rows) + 2*rows*simd.PlanePitch(v.Dst.W)*v.Dst.C
+}
+
+// planeRows returns the number of rows of the pool of a band of planes.
+func (k *ConvFirstPool) planeRows() int {
+	v := &k.Conv
+	return max(1, min(k.Pool.Dst.H, (24<<10)/(8*simd.PlanePitch(v.Dst.W)*v.Dst.C)))
+}
+
+// planeInput returns the number of floats of the padded input of rows of the pool, and of
+// the pixels behind it that the last tile reads.
+func (k *ConvFirstPool) planeInput(rows int) int {
+	return wholeBlocks(k.Conv.inRows(2*rows)*k.Conv.rowFloats() + 16)
+}
+
+// planes computes rows y ≤ r < to of the pool of image n.
+func (k *ConvFirstPool) planes(c *Context, n, y, to int, scratch []float32) {
+	v, p := &k.Conv, &k.Pool
+	dst := c.F32(p.Dst.Ref)
+	pitch, line := simd.PlanePitch(v.Dst.W), v.rowFloats()*4
+	a := simd.NewTile(false)
+	more := !setAct(&a, v.Act)
+	for ; y < to; y += k.planeRows() {
+		rows := min(k.planeRows(), to-y)
+		in, out := scratch, scratch[k.planeInput(rows):][:2*rows*pitch*v.Dst.C]
+		v.padRows(c, in, n, 2*y*v.SH-v.PadTop, v.inRows(2*rows))
+		a.W, a.Bias = unsafe.Pointer(&c.F32(v.Wt)[0]), biasOf(c, v.Bias, 0)
+		a.In, a.Rows, a.RowStride, a.Run, a.InLine = unsafe.Pointer(&in[0]), v.KH, v.DH*line, v.KW, v.SH*line
+		a.Out, a.OutLine, a.OutBlock, a.Lines = unsafe.Pointer(&out[0]), pitch*4, 2*rows*pitch*4, 2*rows
+		a.Planes(v.Dst.C, pitch)
+		if more {
+			Apply(out, v.Act)
+		}
+		a.In, a.RowStride, a.InLine, a.BlockStride, a.Cols = a.Out, pitch*4, 2*pitch*4, a.OutBlock, p.Dst.W
+		a.Out, a.OutLine, a.Lines = unsafe.Pointer(&p.Dst.row(dst, n, 0, y)[0]), p.Dst.RowBytes(), rows
+		a.PoolPlanes(p.Kind == PoolMax, v.Dst.C)
+	}
+}
+
 // Check declares the memory of the step.
 func (k *ConvFirstPool) Check(v *Verifier) {
 	c, p := &k.Conv, &k.Pool
 	v.Extents("Conv.Dst", &c.Dst)
 	v.nc16(&c.Dst)
 	c.checkOperands(v)
+	if k.Rows.Present() {
+		v.Require(k.SuitsRows(), "the convolution does not suit F(2,5)")
+		v.floats("Rows", k.Rows, Product(6, c.Dst.Blocks(), lanes, c.KW, c.C))
+	}
 	v.writes("Pool.Dst", &p.Dst)
 	v.Require(p.Dst.N == c.N && p.Dst.Blocks() == c.Dst.Blocks() && p.Src.H == c.Dst.H && p.Src.W == c.Dst.W && p.DH == 1 && p.DW == 1 && !p.prologue(),
 		"the pool does not fit the convolution")
@@ -44,7 +171,12 @@ func (k *ConvFirstPool) Check(v *Verifier) {
 // ScratchBytes is the size of the scratch of the convolution and of the rows of the
 // intermediate image.
 func (k *ConvFirstPool) ScratchBytes() int {
-	return 4 * (k.convFloats() + k.between(k.band())*k.rowFloats())
+	rows := 0
+	if k.Rows.Present() {
+		in, products, out := k.rowsFloats()
+		rows = in + products + out
+	}
+	return 4 * max(rows, k.planeFloats(), k.convFloats()+k.between(k.band())*k.rowFloats())
 }
 
 // convFloats returns the size of the scratch of the convolution in floats, rounded up
@@ -95,6 +227,14 @@ func (k *ConvFirstPool) Part(c *Context, i, worker int) {
 	parts := k.parts(c)
 	n, chunk := i/parts, i%parts
 	scratch := Floats(c.scratch[worker])
+	switch y0, y1 := team.Cut(p.Dst.H, parts, chunk), team.Cut(p.Dst.H, parts, chunk+1); {
+	case k.planar(simd.Active(), c.double):
+		k.planes(c, n, y0, y1, scratch)
+		return
+	case k.byRows(simd.Active(), c.double):
+		k.pairs(c, n, y0, y1, scratch)
+		return
+	}
 	conv, between := scratch[:k.convFloats()], scratch[k.convFloats():]
 	band, pitch := k.band(), k.pitch(simd.Active(), c.double)
 	row := v.Dst.W * pitch
@@ -123,6 +263,15 @@ func (k *ConvFirstPool) Part(c *Context, i, worker int) {
 }
 
 func (k *ConvFirstPool) uses(t *simd.Tier, use useFunc) {
+	if k.planar(t, false) {
+		use("Planes", k.Conv.Dst.C)
+		use(k.Pool.Kind.micro(lanes)+"Planes", k.Conv.Dst.C)
+		return
+	}
 	k.Conv.uses(t, use)
+	if k.byRows(t, false) {
+		use("RowsIn", AnyPixels)
+		use("RowsOut", AnyPixels)
+	}
 	k.Pool.usesPixels(t, k.pitch(t, false), use)
 }

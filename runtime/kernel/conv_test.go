@@ -491,12 +491,20 @@ func TestConvFirstPool(t *testing.T) {
 			p := Pool{Kind: pick(r, PoolMax, PoolAvg), KH: 1 + r.IntN(4), KW: 1 + r.IntN(4), SH: 1 + r.IntN(4), SW: 1 + r.IntN(3), DH: 1, DW: 1, CountPad: r.IntN(2) == 0}
 			p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = r.IntN(p.KH), r.IntN(p.KW), r.IntN(p.KH), r.IntN(p.KW)
 			v.PadTop, v.PadLeft = r.IntN(v.KH), r.IntN(v.KW)
+			planar := seed%4 == 1
+			if planar {
+				v.C, v.SW = 1, 1
+				p.KH, p.KW, p.SH, p.SW, p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = 2, 2, 2, 2, 0, 0, r.IntN(2), r.IntN(2)
+			}
 			h, w := (v.H+2*v.PadTop-v.KH)/v.SH+1, (v.W+2*v.PadLeft-v.KW)/v.SW+1
 			oh, ow := (h+p.PadTop+p.PadBottom-p.KH)/p.SH+1, (w+p.PadLeft+p.PadRight-p.KW)/p.SW+1
 			if h < p.KH || w < p.KW {
 				continue
 			}
 			oc := pick(r, 6, 16, 40, 64)
+			if planar {
+				oc = 1 + r.IntN(simd.PlaneChannels)
+			}
 			m := &memory{double: r.IntN(3) == 0}
 			v.Src = m.put(random(r, v.N*v.C*v.H*v.W))
 			v.Wt = m.put(pack.First(random(r, oc*v.C*v.KH*v.KW), oc, v.C, v.KH, v.KW))
@@ -527,6 +535,48 @@ func TestConvFirstPool(t *testing.T) {
 			}
 			checkBorder(t, m, &p.Dst)
 			checkUnused(t, m, &p.Dst)
+		}
+	})
+}
+
+// F(2,5) along columns gives the result of the direct convolution, apart from rounding.
+func TestConvFirstRows(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(60) {
+			r := rand.New(rand.NewPCG(seed, 13))
+			v := ConvFirst{N: pick(r, 1, 2), C: 1 + r.IntN(8), H: 6 + r.IntN(20), W: 6 + r.IntN(20), KH: 5, KW: 1 + r.IntN(5), SH: 1, SW: 1, DH: 1, DW: 1, Act: pick(r, someActs...)}
+			oc := pick(r, 1, 6, 16, 17, 32)
+			m := &memory{double: r.IntN(4) == 0}
+			w := random(r, oc*v.C*v.KH*v.KW)
+			v.Image = m.image(r, v.N, v.C, v.H, v.W, r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2), 0, true)
+			v.Wt = m.put(pack.First(w, oc, v.C, v.KH, v.KW))
+			if r.IntN(3) > 0 {
+				v.Bias = m.put(padded16(random(r, oc)))
+			}
+			v.Dst = Image{N: v.N, C: oc, H: v.H - 4, W: v.W - v.KW + 1}
+			k := ConvFirstPool{Conv: v, Pool: Pool{Kind: pick(r, PoolMax, PoolAvg), Src: v.Dst, KH: 2, KW: 2, SH: 2, SW: 2, DH: 1, DW: 1}}
+			k.Pool.Dst = m.image(r, v.N, oc, v.Dst.H/2, v.Dst.W/2, r.IntN(2), r.IntN(2), 0, 1, 0, false)
+			rows := m.put(pack.Rows(w, oc, v.C, v.KW))
+			m.run(t, &k)
+			want := m.clone()
+			clear(m.slice(k.Pool.Dst.Ref))
+			if k.Rows = rows; !k.SuitsRows() {
+				t.Fatalf("seed %d: not suited", seed)
+			}
+			k.Pool.Dst.Clear = true
+			m.run(t, &k)
+			for n := range v.N {
+				for o := range oc {
+					for y := range k.Pool.Dst.H {
+						for x := range k.Pool.Dst.W {
+							if got, want := m.at(&k.Pool.Dst, n, o, y, x), want.at(&k.Pool.Dst, n, o, y, x); math.Abs(float64(got-want)) > 1e-4*(1+math.Abs(float64(want))) {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, n, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &k.Pool.Dst)
 		}
 	})
 }

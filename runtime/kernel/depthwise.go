@@ -111,13 +111,18 @@ func (k *Depthwise) rows(c *Context, n, b, y0, y1 int, src []float32, row int) {
 	a.Pix, a.OutPix, a.ResPix = k.SW*pixelBytes, pixelBytes, pixelBytes
 	a.Rows, a.RowStride = k.KH, k.DH*row*4
 	a.Cols, a.ColStride = k.KW, k.DW*pixelBytes
-	for y := y0; y < y1; y++ {
+	a.InLine, a.OutLine = k.SH*row*4, k.Dst.RowBytes()
+	lines := y1 - y0
+	if more || k.Residual.N > 0 {
+		lines = 1 // an activation finds its line in L1
+	}
+	for y := y0; y < y1; y += lines {
 		out := k.Dst.row(dst, n, b, y)
 		var res unsafe.Pointer
 		if k.Residual.N > 0 {
 			res = unsafe.Pointer(&k.Residual.row(c.F32(k.Residual.Ref), n, b, y)[0])
 		}
-		a.DepthwiseLine(unsafe.Pointer(&src[(y-y0)*k.SH*row]), unsafe.Pointer(&out[0]), res, k.Dst.W)
+		a.DepthwiseLines(unsafe.Pointer(&src[(y-y0)*k.SH*row]), unsafe.Pointer(&out[0]), res, k.Dst.W, lines)
 		if more {
 			Apply(out, k.Act)
 		}

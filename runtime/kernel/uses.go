@@ -12,7 +12,7 @@ import (
 // omits those that its kernels do not use.
 var Governed = []string{
 	"Tile32", "Tile16", "Run32", "Run16", "Run8", "Double32", "Double16", "Pair32", "Pair16", "PairRun32", "PairRun16",
-	"PoolMax", "PoolSum", "PoolMax8", "PoolSum8", "Interleave3",
+	"PoolMax", "PoolSum", "PoolMax8", "PoolSum8", "Planes", "PoolMaxPlanes", "PoolSumPlanes", "RowsIn", "RowsOut", "Interleave3",
 	"IntBlock32", "IntBlock16", "IntPixel32", "IntPixel16", "IntProduct32", "IntProduct16", "IntPair32", "IntPair16",
 	"Tanh", "Sigmoid", "Exp", "HardSwish", "Gelu", "LeakyRelu", "Silu",
 }

@@ -95,7 +95,7 @@ func (k *Winograd) sumOutput(c *Context, n, b, ty, tx, run int, m []float32) {
 			} else {
 				a.Rows, a.Cols, a.W = 6, 6, unsafe.Pointer(&fiveFilters[y][x])
 			}
-			a.DepthwiseLine(unsafe.Pointer(&m[first*k.pitch()]), unsafe.Pointer(&out[x*16]), r, team.Split(width-x, k.M))
+			a.DepthwiseLines(unsafe.Pointer(&m[first*k.pitch()]), unsafe.Pointer(&out[x*16]), r, team.Split(width-x, k.M), 1)
 		}
 		if more {
 			Apply(out, k.Act)
@@ -229,7 +229,7 @@ func (k *Winograd) stridedInput(c *Context, n, from, to, ty, tx, run int, v []fl
 				a.Rows, a.Cols = len(stridedSigns[i]), len(stridedSigns[j])
 				a.W = unsafe.Pointer(&stridedFilters[i][j])
 				in := unsafe.Add(origin, b*s.PlaneBytes()+stridedStart[i]*s.RowBytes()+stridedStart[j]*pixelBytes)
-				a.DepthwiseLine(in, unsafe.Pointer(&v[(b*k.positions()+i*stridedSide+j)*k.pitch()]), nil, run)
+				a.DepthwiseLines(in, unsafe.Pointer(&v[(b*k.positions()+i*stridedSide+j)*k.pitch()]), nil, run, 1)
 			}
 		}
 	}

@@ -133,6 +133,36 @@ func FirstPairs[T any](w []T, oc, ic, kh, kw int) []T {
 	return out
 }
 
+// rows is the matrix G of F(2,5) with the points 0, ±1, ±2 and ∞.
+var rows = [6][5]float64{
+	{1. / 4},
+	{-1. / 6, -1. / 6, -1. / 6, -1. / 6, -1. / 6},
+	{-1. / 6, 1. / 6, -1. / 6, 1. / 6, -1. / 6},
+	{1. / 24, 2. / 24, 4. / 24, 8. / 24, 16. / 24},
+	{1. / 24, -2. / 24, 4. / 24, -8. / 24, 16. / 24},
+	{4: 1},
+}
+
+// RowsLen returns the number of floats that Rows returns.
+func RowsLen(oc, ic, kw int) int { return 6 * FirstLen(oc, ic, 1, kw) }
+
+// Rows transforms w [oc,ic,5,kw] by F(2,5) along columns and packs each of the six
+// positions like First: [6][oc/32][kw][ic][32].
+func Rows(w []float32, oc, ic, kw int) (out []float32) {
+	one := make([]float32, oc*ic*kw)
+	for _, g := range rows {
+		for i := range one {
+			sum := 0.
+			for y, f := range g {
+				sum += f * float64(w[(i/kw*5+y)*kw+i%kw])
+			}
+			one[i] = float32(sum)
+		}
+		out = append(out, First(one, oc, ic, 1, kw)...)
+	}
+	return out
+}
+
 // DepthwiseLen returns the number of floats that Depthwise returns.
 func DepthwiseLen(c, kh, kw int) int { return up(c, 16) * kh * kw }
 

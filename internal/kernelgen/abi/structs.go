@@ -29,8 +29,11 @@ const (
 	Next
 	NextStep
 	Half
+	Lines
+	InLine
+	OutLine
 
-	Round = Half + 10 // behind two other bools
+	Round = OutLine + 10 // behind two other bools
 )
 
 // Offsets into simd.WinogradOut. Hi is four bytes behind Lo.
@@ -169,7 +172,7 @@ var Structs = []Struct{
 		{"OutPix", OutPix}, {"OutBlock", OutBlock}, {"ResPix", ResPix}, {"ResBlock", ResBlock},
 		{"Blocks", Blocks}, {"BlockStride", BlockStride}, {"Rows", Rows}, {"RowStride", RowStride}, {"Cols", Cols}, {"ColStride", ColStride},
 		{"Run", Run}, {"Pixels", Pixels}, {"Clamp", Clamp}, {"Lo", LoHi}, {"Hi", LoHi + 4},
-		{"next", Next}, {"nextStep", NextStep}, {"Half", Half}, {"round", Round}}},
+		{"next", Next}, {"nextStep", NextStep}, {"Half", Half}, {"Lines", Lines}, {"InLine", InLine}, {"OutLine", OutLine}, {"round", Round}}},
 	{"WinogradOut", 0, []Field{{"In", WinogradIn}, {"Out", WinogradOut}, {"Res", WinogradRes}, {"PosStride", WinogradPosStride},
 		{"RowStride", WinogradRowStride}, {"ResStride", WinogradResStride}, {"Tiles", WinogradTiles}, {"Lo", WinogradLoHi}, {"Hi", WinogradLoHi + 4}}},
 	{"ByteBinary", 0, []Field{{"AScale", ByteAScale}, {"BScale", ByteBScale}, {"AZero", ByteAZero}, {"BZero", ByteBZero}, {"Zero", ByteZero}, {"Low", ByteLow}, {"High", ByteHigh}}},

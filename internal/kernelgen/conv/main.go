@@ -40,9 +40,7 @@ func main() {
 		g.kernel("run32", 32, 1)
 		g.kernel("run16", 16, 1)
 		g.channelKernel("depthwise", 16, true, func(x Mem, w, acc VecPhysical) { VFMADD231PS(x, w, acc) })
-		if g.Bytes == 32 {
-			g.depthwise3()
-		}
+		g.depthwise3()
 		maximum := func(x Mem, _, acc VecPhysical) { VMAXPS(x, acc, acc) }
 		sum := func(x Mem, _, acc VecPhysical) { VADDPS(x, acc, acc) }
 		g.channelKernel("poolMax", 16, false, maximum)
@@ -53,6 +51,11 @@ func main() {
 		}
 		g.peak()
 	}
+	planes()
+	poolPlanes("poolMaxPlanes", true)
+	poolPlanes("poolSumPlanes", false)
+	rowsIn()
+	rowsOut()
 	for _, width := range []int{32, 16} {
 		double(width)
 	}
@@ -566,64 +569,110 @@ func (g generator) channelPairs(name string, products bool) {
 	}
 }
 
-// neighbours is the maximum number of pixels of depthwise3.
-const neighbours = 12
+// neighbours returns the maximum number of pixels of depthwise3. The other registers hold
+// an input, the weights of a row or of the filter, the bias and the bounds.
+func (g generator) neighbours() int { return min(14, len(g.Regs)-4) }
 
-// depthwise3 writes a depthwise kernel for rows of three taps, with adjacent pixels and
-// taps. A value that it reads contributes to at most three pixels, while the general
-// kernel reads a value for each product. It computes 8 channels at a time, so that the
-// weights of a row stay in registers.
+// depthwise3 writes a depthwise kernel for 3×3 adjacent taps, and pixels one or two apart. A
+// value that it reads contributes to the sums of several pixels, while the general kernel
+// reads a value for each product. AVX-512 holds the whole filter in registers. AVX2 computes
+// 8 channels at a time and holds one row of the filter.
 func (g generator) depthwise3() {
-	g.function("depthwise3", neighbours)
-	weights, x := []VecPhysical{g.Last(3), g.Last(2), g.Last(1)}, g.Last(0)
-	for p := 1; p <= neighbours; p++ {
+	g.function("depthwise3", g.neighbours())
+	for p := 1; p <= g.neighbours(); p++ {
 		t := tile{generator: g, p: p, b: 1}
 		if p > 1 {
 			Label(fmt.Sprintf("p%d", p))
 		}
-		XORL(ECX, ECX)
-		Label(t.label("half"))
-		MOVQ(arg(abi.In), R9)
-		MOVQ(arg(abi.W), RDX)
-		MOVQ(arg(abi.Bias), R15)
-		VMOVUPS(Mem{Base: R15, Index: RCX, Scale: 1}, t.acc(0, 0))
-		for i := 1; i < p; i++ {
-			VMOVAPS(t.acc(0, 0), t.acc(0, i))
+		CMPQ(arg(abi.Pix), Imm(64))
+		JNE(LabelRef(t.label("by2")))
+		t.depthwise3(1)
+		Label(t.label("by2"))
+		t.depthwise3(2)
+	}
+}
+
+// depthwise3 writes the code for pixels that are step apart.
+func (t tile) depthwise3(step int) {
+	label := func(s string) string { return t.label(fmt.Sprintf("%s%d", s, step)) }
+	channels := func(base GPPhysical, disp int) Mem { return Mem{Base: base, Index: RCX, Scale: 1, Disp: disp} }
+	XORL(ECX, ECX)
+	MOVQ(arg(abi.In), R12)
+	MOVQ(arg(abi.W), RDX)
+	MOVQ(arg(abi.Bias), R15)
+	MOVQ(arg(abi.Out), R11)
+	MOVQ(arg(abi.OutPix), R13)
+	MOVQ(arg(abi.Lines), R8)
+	weights := func(row int) []VecPhysical {
+		w := []VecPhysical{t.Last(3), t.Last(2), t.Last(1)}
+		for tap := range w {
+			if t.Bytes == 64 {
+				w[tap] = t.Last(4 + 3*row + tap)
+			} else {
+				VMOVUPS(channels(RDX, 64*(3*row+tap)), w[tap])
+			}
 		}
-		MOVQ(arg(abi.Rows), R10)
-		Label(t.label("row"))
-		for tap, w := range weights {
-			VMOVUPS(Mem{Base: RDX, Index: RCX, Scale: 1, Disp: 64 * tap}, w)
+		return w
+	}
+	if t.Bytes == 64 {
+		for i := range 9 {
+			VMOVUPS(Mem{Base: RDX, Disp: 64 * i}, t.Last(4+i))
 		}
-		ADDQ(Imm(3*64), RDX)
-		for col := range p + 2 {
-			VMOVUPS(Mem{Base: R9, Index: RCX, Scale: 1, Disp: 64 * col}, x)
-			for tap, w := range weights {
-				if i := col - tap; i >= 0 && i < p {
-					VFMADD231PS(x, w, t.acc(0, i))
+		VMOVUPS(Mem{Base: R15}, t.Last(3))
+		VBROADCASTSS(arg(abi.LoHi), t.Last(2))
+		VBROADCASTSS(arg(abi.LoHi+4), t.Last(1))
+	}
+
+	Label(label("line"))
+	if t.Bytes == 64 {
+		VMOVAPS(t.Last(3), t.acc(0, 0))
+	} else {
+		Label(label("half"))
+		VMOVUPS(channels(R15, 0), t.acc(0, 0))
+	}
+	for i := 1; i < t.p; i++ {
+		VMOVAPS(t.acc(0, 0), t.acc(0, i))
+	}
+	MOVQ(R12, R9)
+	x := t.Last(0)
+	for row := range 3 {
+		w := weights(row)
+		for col := range step*(t.p-1) + 3 {
+			VMOVUPS(channels(R9, 64*col), x)
+			for tap := range w {
+				if i := (col - tap) / step; (col-tap)%step == 0 && col >= tap && i < t.p {
+					VFMADD231PS(x, w[tap], t.acc(0, i))
 				}
 			}
 		}
-		ADDQ(arg(abi.RowStride), R9)
-		DECQ(R10)
-		JNZ(LabelRef(t.label("row")))
-		lo, hi := weights[0], weights[1]
+		if row < 2 {
+			ADDQ(arg(abi.RowStride), R9)
+		}
+	}
+	lo, hi := t.Last(2), t.Last(1)
+	if t.Bytes == 32 {
 		VBROADCASTSS(arg(abi.LoHi), lo)
 		VBROADCASTSS(arg(abi.LoHi+4), hi)
-		MOVQ(arg(abi.Out), R11)
-		MOVQ(arg(abi.OutPix), R9)
-		for i := range p {
-			VMAXPS(t.acc(0, i), lo, t.acc(0, i))
-			VMINPS(t.acc(0, i), hi, t.acc(0, i))
-			VMOVUPS(t.acc(0, i), Mem{Base: R11, Index: RCX, Scale: 1})
-			ADDQ(R9, R11)
-		}
-		ADDQ(Imm(32), RCX)
-		CMPQ(RCX, Imm(64))
-		JNE(LabelRef(t.label("half")))
-		VZEROUPPER()
-		RET()
 	}
+	MOVQ(R11, R10)
+	for i := range t.p {
+		VMAXPS(t.acc(0, i), lo, t.acc(0, i))
+		VMINPS(t.acc(0, i), hi, t.acc(0, i))
+		VMOVUPS(t.acc(0, i), channels(R10, 0))
+		if i < t.p-1 {
+			ADDQ(R13, R10)
+		}
+	}
+	if t.Bytes == 32 {
+		XORQ(Imm(32), RCX)
+		JNZ(LabelRef(label("half")))
+	}
+	ADDQ(arg(abi.InLine), R12)
+	ADDQ(arg(abi.OutLine), R11)
+	DECQ(R8)
+	JNZ(LabelRef(label("line")))
+	VZEROUPPER()
+	RET()
 }
 
 // pixelBases lists the registers with the input column of pixels 0, 4, 8 and 12.
@@ -713,46 +762,29 @@ func (t tile) epilogue() {
 	Label(t.label("clamp"))
 	lo, hi := t.Last(1), t.Last(0)
 	// If one operand is NaN, the result is the first operand.
-	if t.Bytes == 32 {
-		// Consecutive stores delay the next tile. Stores between other operations do
-		// not, even if the bounds are infinite; see simd.NewTile.
-		VBROADCASTSS(arg(abi.LoHi), lo)
-		VBROADCASTSS(arg(abi.LoHi+4), hi)
-		clamped := func(m Mem, acc VecPhysical) {
-			VMAXPS(acc, lo, acc)
-			VMINPS(acc, hi, acc)
-			VMOVUPS(acc, m)
-		}
-		if t.b >= t.PerPixel() {
-			t.store("out", clamped)
-			return
-		}
-		CMPQ(arg(abi.OutPix), Imm(uint64(t.Bytes)))
-		JEQ(LabelRef(t.label("side")))
-		t.store("out", func(m Mem, acc VecPhysical) {
-			clamped(m, acc)
-			VXORPS(acc, acc, acc)
-			m.Disp += t.Bytes
-			VMOVUPS(acc, m)
-		})
-		Label(t.label("side"))
-		t.store("side_out", clamped)
-		return
-	}
-	CMPQ(arg(abi.Clamp), Imm(0))
-	JEQ(LabelRef(t.label("store")))
+	// Consecutive stores delay the next tile. Stores between other operations do not, even
+	// if the bounds are infinite; see simd.NewTile.
 	VBROADCASTSS(arg(abi.LoHi), lo)
 	VBROADCASTSS(arg(abi.LoHi+4), hi)
-	for i := range t.b * t.p {
-		VMAXPS(t.Regs[i], lo, t.Regs[i])
+	clamped := func(m Mem, acc VecPhysical) {
+		VMAXPS(acc, lo, acc)
+		VMINPS(acc, hi, acc)
+		VMOVUPS(acc, m)
 	}
-	CMPL(arg(abi.LoHi+4), Imm(0x7f800000)) // infinity: ReLU
-	JEQ(LabelRef(t.label("store")))
-	for i := range t.b * t.p {
-		VMINPS(t.Regs[i], hi, t.Regs[i])
+	if t.b >= t.PerPixel() {
+		t.store("out", clamped)
+		return
 	}
-	Label(t.label("store"))
-	t.store("out", func(m Mem, acc VecPhysical) { VMOVUPS(acc, m) })
+	CMPQ(arg(abi.OutPix), Imm(uint64(t.Bytes)))
+	JEQ(LabelRef(t.label("side")))
+	t.store("out", func(m Mem, acc VecPhysical) {
+		clamped(m, acc)
+		VXORPS(acc, acc, acc)
+		m.Disp += t.Bytes
+		VMOVUPS(acc, m)
+	})
+	Label(t.label("side"))
+	t.store("side_out", clamped)
 }
 
 // store ends the tile. It calls op to store each accumulator.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -25,7 +26,7 @@ func main() {
 		g.binary("addRow", func(b Mem, a VecPhysical) { VADDPS(b, a, a) })
 		g.binary("mulRow", func(b Mem, a VecPhysical) { VMULPS(b, a, a) })
 		g.strassen()
-		g.activation("tanh", g.tanh)
+		g.activation("tanh", g.tanh, slices.Concat(tanhAbove, tanhBelow, []float64{7.905, -7.905})...)
 		g.activation("sigmoid", g.sigmoid)
 		g.activation("exp", g.exp)
 		g.activation("hardSwish", g.hardSwish)
@@ -445,20 +446,7 @@ func transpose() {
 	r, t := x86.AVX2.Regs[:8], x86.AVX2.Regs[8:]
 	Label("square")
 	rows(RSI, RBX, R10, func(i int, m Mem) { VMOVUPS(m, r[i]) })
-	for i := 0; i < 8; i += 2 { // columns 0, 1, 4, 5 and 2, 3, 6, 7 of two rows
-		VUNPCKLPS(r[i+1], r[i], t[i])
-		VUNPCKHPS(r[i+1], r[i], t[i+1])
-	}
-	for i := 0; i < 8; i += 4 { // two columns of four rows
-		for k := range 2 {
-			VSHUFPS(Imm(0x44), t[i+2+k], t[i+k], r[i+2*k])
-			VSHUFPS(Imm(0xEE), t[i+2+k], t[i+k], r[i+2*k+1])
-		}
-	}
-	for k := range 4 {
-		VPERM2F128(Imm(0x20), r[4+k], r[k], t[k])
-		VPERM2F128(Imm(0x31), r[4+k], r[k], t[4+k])
-	}
+	x86.Transpose8(r, t)
 	rows(RDI, RAX, R10, func(i int, m Mem) { VMOVUPS(t[i], m) })
 	ADDQ(R9, RSI)
 	ADDQ(R8, RDI)
@@ -476,8 +464,8 @@ func softmax() {
 	// A load from mask, at an offset that depends on the size of the rest, gives a
 	// mask of the rest.
 	mask := GLOBL("rest", 8|16)
-	for lane := range 16 {
-		DATA(4*lane, U32(uint32(int64(lane-8)>>63)))
+	for pair := range 8 {
+		DATA(8*pair, U64(uint64(int64(pair-4)>>63)))
 	}
 	Load(Param("dst"), RDI)
 	Load(Param("src"), RSI)
@@ -575,14 +563,38 @@ func softmax() {
 var constants = map[uint32]Mem{}
 
 // constant returns a vector of x.
-func constant(x float64) Mem { return bits(math.Float32bits(float32(x))) }
+func constant(x float64) Op {
+	if r, ok := held[x]; ok {
+		return r
+	}
+	return bits(math.Float32bits(float32(x)))
+}
+
+// held has the constants that registers hold during a loop. AVX-512 reads one vector in a
+// cycle, so constants in memory take longer than the arithmetic.
+var held = map[float64]VecPhysical{}
+
+// hold loads constants into the last registers of AVX-512.
+func (g generator) hold(values ...float64) {
+	clear(held)
+	if g.Bytes < 64 {
+		return
+	}
+	for _, x := range values {
+		if _, ok := held[x]; !ok {
+			r := g.Last(len(held))
+			VMOVUPS(constant(x), r)
+			held[x] = r
+		}
+	}
+}
 
 func bits(b uint32) Mem {
 	m, ok := constants[b]
 	if !ok {
 		m = GLOBL(fmt.Sprintf("f%08x", b), 8|16)
-		for i := range 16 {
-			DATA(4*i, U32(b))
+		for i := range 8 {
+			DATA(8*i, U64(uint64(b)<<32|uint64(b)))
 		}
 		constants[b] = m
 	}
@@ -590,9 +602,11 @@ func bits(b uint32) Mem {
 }
 
 // activation writes a function of one variable.
-func (g generator) activation(name string, f func(x VecPhysical)) {
+func (g generator) activation(name string, f func(x VecPhysical), hold ...float64) {
 	g.function(name)
+	g.hold(hold...)
 	g.loop(f)
+	clear(held)
 }
 
 // parametric writes a function of one variable with a parameter.

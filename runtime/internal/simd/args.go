@@ -38,6 +38,9 @@ type Tile struct {
 	// Half is 1 if the last block has at most 8 channels. The kernels of amd64 skip
 	// the other channels, whose products are zero.
 	Half int
+	// Depthwise3 computes Lines lines of pixels. Their inputs are InLine bytes apart,
+	// their results OutLine.
+	Lines, InLine, OutLine int
 	// Double accumulates in float64.
 	Double bool
 	// Pairs makes input values and weights pairs of bfloat16.
@@ -54,6 +57,36 @@ var inf = float32(math.Inf(1))
 
 // NewTile returns arguments with infinite bounds.
 func NewTile(double bool) Tile { return Tile{Lo: -inf, Hi: inf, Double: double} }
+
+// storeNarrow stores 8 channels of pixel p. It stores zeros in the other 8, unless
+// pixels are 8 floats apart.
+func (a *Tile) storeNarrow(p int, v []float32) {
+	out := unsafe.Slice((*float32)(unsafe.Add(a.Out, p*a.OutPix)), min(16, a.OutPix/4))
+	clear(out[copy(out, v[:8]):])
+}
+
+// finish is the epilogue: it adds the residual to pixel p, clamps it and stores it.
+func (a *Tile) finish(p int, acc []float32) {
+	for blk := range len(acc) / 16 {
+		v := acc[blk*16 : blk*16+16]
+		if a.Res != nil {
+			for o, r := range unsafe.Slice((*float32)(unsafe.Add(a.Res, p*a.ResPix+blk*a.ResBlock)), 16) {
+				v[o] += r
+			}
+		}
+		if a.Clamp != 0 {
+			for o, x := range v {
+				if x < a.Lo {
+					v[o] = a.Lo
+				}
+				if x > a.Hi {
+					v[o] = a.Hi
+				}
+			}
+		}
+		copy(unsafe.Slice((*float32)(unsafe.Add(a.Out, p*a.OutPix+blk*a.OutBlock)), 16), v)
+	}
+}
 
 // LaneGroup describes a permutation of eight lanes: if Mask[i] is not 0, lane i of
 // the result is lane Perm[i] of the source.

@@ -85,7 +85,7 @@ func (a *Tile) RoundMax(in, out unsafe.Pointer, pixels int) bool {
 
 var lowestPair = [2][16]float32{lowest, lowest}
 
-// RoundDepthwise is DepthwiseLine for pixels of pairs, with results and a residual as those
+// RoundDepthwise is DepthwiseLines for pixels of pairs, with results and a residual as those
 // of RoundLine. The weights of the upper halves are BlockStride bytes behind those of the
 // lower ones. It reports whether the tier in use has such a kernel.
 func (a *Tile) RoundDepthwise(in, out, res unsafe.Pointer, pixels int) bool {

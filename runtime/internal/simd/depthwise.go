@@ -17,9 +17,10 @@ func (a *Tile) ComputeDepthwise() {
 	}
 }
 
-// DepthwiseLine computes the given number of adjacent pixels, tile after tile. res
-// may be nil.
-func (a *Tile) DepthwiseLine(in, out, res unsafe.Pointer, pixels int) {
+// DepthwiseLines computes lines of adjacent pixels, tile after tile. Their inputs are
+// a.InLine bytes apart, their results a.OutLine. res is nil or the residual of a single
+// line.
+func (a *Tile) DepthwiseLines(in, out, res unsafe.Pointer, pixels, lines int) {
 	most, near := active.ChannelPixels, a.neighbours() && res == nil
 	if near {
 		most = active.NeighbourPixels
@@ -28,20 +29,29 @@ func (a *Tile) DepthwiseLine(in, out, res unsafe.Pointer, pixels int) {
 	for t := range tiles {
 		x := team.Cut(pixels, tiles, t)
 		a.Pixels = team.Cut(pixels, tiles, t+1) - x
-		a.In, a.Out = unsafe.Add(in, x*a.Pix), unsafe.Add(out, x*a.OutPix)
 		if a.Res = res; res != nil {
 			a.Res = unsafe.Add(res, x*a.ResPix)
 		}
-		if !near || !Depthwise3(a) {
-			a.ComputeDepthwise()
+		for y := 0; y < lines; y += a.Lines {
+			a.In, a.Out = unsafe.Add(in, y*a.InLine+x*a.Pix), unsafe.Add(out, y*a.OutLine+x*a.OutPix)
+			a.Lines = 1
+			if near {
+				a.Lines = min(lines-y, callLines)
+			}
+			if !near || !Depthwise3(a) {
+				a.ComputeDepthwise()
+			}
 		}
 	}
 }
 
+// callLines is the maximum number of lines that one call computes, see callBytes.
+const callLines = 256
+
 // neighbours reports whether Depthwise3 can compute the tile, provided that it has
 // no residual.
 func (a *Tile) neighbours() bool {
-	return active.NeighbourPixels > 0 && !a.Double && a.Cols == 3 && a.Pix == 64 && a.ColStride == 64
+	return active.NeighbourPixels > 0 && !a.Double && a.Rows == 3 && a.Cols == 3 && (a.Pix == 64 || a.Pix == 128) && a.ColStride == 64
 }
 
 // depthwise is the micro-kernel in Go.

@@ -25,8 +25,8 @@ type Tier struct {
 	ChannelPixels int
 	// NarrowPixels is that maximum for kernels of 8 channels, 0 if there are none.
 	NarrowPixels int
-	// NeighbourPixels is that maximum for the depthwise kernel of three neighbouring
-	// taps, 0 if the general kernel is as fast.
+	// NeighbourPixels is that maximum for the depthwise kernel of 3×3 neighbouring taps,
+	// 0 if there is none.
 	NeighbourPixels int
 	// IntPixels is that maximum for kernels on integers.
 	IntPixels int
@@ -65,11 +65,11 @@ var (
 	// avxvnni also has dot products of bytes.
 	avxvnni = Tier{Name: "avxvnni", Arch: "amd64", Needs: "AVX-VNNI, AVX2 and FMA", Lanes: 8, TilePixels: 6, ChannelPixels: 7, NarrowPixels: 14, NeighbourPixels: 12, IntPixels: 6, MACs: 8, ByteRate: 4, Accumulators: 12}
 	// avx512 has 512-bit vectors.
-	avx512 = Tier{Name: "avx512", Arch: "amd64", Needs: "AVX-512 F, DQ, BW and VL", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 6, IntWords: true, MACs: 16, ByteRate: 1.6, Accumulators: 24}
+	avx512 = Tier{Name: "avx512", Arch: "amd64", Needs: "AVX-512 F, DQ, BW and VL", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, NeighbourPixels: 14, IntPixels: 6, IntWords: true, MACs: 16, ByteRate: 1.6, Accumulators: 24}
 	// avx512vnni also has dot products of bytes.
-	avx512vnni = Tier{Name: "avx512vnni", Arch: "amd64", Needs: "AVX-512 F, DQ, BW, VL and VNNI", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 14, IntSums: true, MACs: 16, ByteRate: 4, Accumulators: 24}
+	avx512vnni = Tier{Name: "avx512vnni", Arch: "amd64", Needs: "AVX-512 F, DQ, BW, VL and VNNI", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, NeighbourPixels: 14, IntPixels: 14, IntSums: true, MACs: 16, ByteRate: 4, Accumulators: 24}
 	// avx512bf16 also has products of pairs of bfloat16.
-	avx512bf16 = Tier{Name: "avx512bf16", Arch: "amd64", Needs: "AVX-512 F, DQ, BW, VL, VNNI and BF16", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, IntPixels: 14, IntSums: true, MACs: 16, ByteRate: 4, Pairs: true, Accumulators: 24}
+	avx512bf16 = Tier{Name: "avx512bf16", Arch: "amd64", Needs: "AVX-512 F, DQ, BW, VL, VNNI and BF16", Lanes: 16, TilePixels: 14, ChannelPixels: 14, NarrowPixels: 14, NeighbourPixels: 14, IntPixels: 14, IntSums: true, MACs: 16, ByteRate: 4, Pairs: true, Accumulators: 24}
 )
 
 // All lists the tiers of all machines. Of those of one architecture, later

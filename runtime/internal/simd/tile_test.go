@@ -55,6 +55,15 @@ func random(r *rand.Rand, n int) []float32 {
 
 func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
+// depthwiseLines is Depthwise3 in Go.
+func depthwiseLines(a *Tile) {
+	for y := range a.Lines {
+		b := *a
+		b.In, b.Out = unsafe.Add(a.In, y*a.InLine), unsafe.Add(a.Out, y*a.OutLine)
+		b.depthwise()
+	}
+}
+
 // TestMicroKernels compares every micro-kernel with its twin in Go, for every number
 // of pixels, all options of the epilogue, and NaN in the input. Canaries surround
 // the output and lie between its pixels and blocks. Half of the tiles are computed in
@@ -71,7 +80,7 @@ func TestMicroKernels(t *testing.T) {
 		{"run16", func(a *Tile) { a.ComputeRun(16) }, func(a *Tile) { a.compute(16, a.Run) }, 16, 5},
 		{"depthwise", (*Tile).ComputeDepthwise, (*Tile).depthwise, 16, 0},
 		{"run8", func(a *Tile) { a.ComputeRun(8) }, (*Tile).computeNarrow, 16, 5},
-		{"depthwise3", func(a *Tile) { Depthwise3(a) }, (*Tile).depthwise, 16, 0},
+		{"depthwise3", func(a *Tile) { Depthwise3(a) }, depthwiseLines, 16, 0},
 		{"poolMax", func(a *Tile) { a.computePool(true, 16) }, func(a *Tile) { a.pool(true, 16) }, 16, 0},
 		{"poolSum", func(a *Tile) { a.computePool(false, 16) }, func(a *Tile) { a.pool(false, 16) }, 16, 0},
 		{"poolMax8", func(a *Tile) { a.computePool(true, 8) }, func(a *Tile) { a.pool(true, 8) }, 16, 0},
@@ -103,16 +112,19 @@ func TestMicroKernels(t *testing.T) {
 			a.Blocks, a.Rows, a.Cols = 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(3)
 			a.Pix, a.ColStride = 4*values*(1+r.IntN(2)), 4*values*(1+r.IntN(2))
 			if k.name == "depthwise3" {
-				a.Cols, a.Pix, a.ColStride = 3, 64, 64
+				a.Rows, a.Cols, a.Pix, a.ColStride = 3, 3, 64*(1+r.IntN(2)), 64
 			}
 			a.RowStride, a.BlockStride = a.Pix*a.Pixels+a.ColStride*a.Cols, (a.Pix*a.Pixels+a.ColStride*a.Cols)*a.Rows
 			a.OutPix, a.ResPix = 64+4*r.IntN(30), 64+4*r.IntN(30)
 			a.OutBlock, a.ResBlock = a.OutPix*a.Pixels+4*r.IntN(9), a.ResPix*a.Pixels
+			if a.Lines = 1; k.name == "depthwise3" {
+				a.Lines, a.InLine, a.OutLine = 1+r.IntN(3), 64*r.IntN(20), a.OutPix*a.Pixels
+			}
 			if r.IntN(2) == 0 {
 				a.Clamp, a.Lo, a.Hi = 1, -1, pick(r, 0.5, inf)
 			}
 			m := &memory{}
-			in := m.put(random(r, a.Blocks*a.BlockStride/4+values))
+			in := m.put(random(r, (a.Blocks*a.BlockStride+a.Lines*a.InLine)/4+values))
 			w := m.put(random(r, a.Blocks*a.Rows*a.Cols*max(k.step, 1)*k.width))
 			if k.step == 16 && r.IntN(3) == 0 {
 				a.Half, values = 1, 8
@@ -128,7 +140,7 @@ func TestMicroKernels(t *testing.T) {
 			if r.IntN(4) == 0 && !strings.HasPrefix(k.name, "poolMax") { // a later number replaces NaN on amd64
 				m.slice(in)[r.IntN(values)] = float32(math.NaN())
 			}
-			out := m.alloc((2*a.OutBlock + 64) / 4)
+			out := m.alloc((2*a.OutBlock + a.Lines*a.OutLine + 64) / 4)
 			for i := range m.slice(out) {
 				m.slice(out)[i] = canary
 			}

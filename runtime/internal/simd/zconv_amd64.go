@@ -29,6 +29,11 @@ func run16AVX512(a *Tile)
 //go:noescape
 func depthwiseAVX512(a *Tile)
 
+// depthwise3AVX512 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
+//
+//go:noescape
+func depthwise3AVX512(a *Tile)
+
 // poolMaxAVX512 computes the maximum of a.Bias and the window of each of a.Pixels pixels of one block.
 //
 //go:noescape
@@ -74,7 +79,7 @@ func run16AVX2(a *Tile)
 //go:noescape
 func depthwiseAVX2(a *Tile)
 
-// depthwise3AVX2 is depthwise for a.Cols = 3, a.Pix = a.ColStride = 64 and no a.Res.
+// depthwise3AVX2 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
 //
 //go:noescape
 func depthwise3AVX2(a *Tile)
@@ -103,6 +108,31 @@ func poolSum8AVX2(a *Tile)
 //
 //go:noescape
 func peakAVX2(n int)
+
+// planesAVX2 computes a.Lines lines of a.Blocks times 16 pixels and a.Pixels planes of output channels from one plane of input.
+//
+//go:noescape
+func planesAVX2(a *Tile)
+
+// poolMaxPlanesAVX2 computes a.Lines lines of the maxima of 2×2 pixels of a.Pixels planes, a.Cols of each line, at least 8. Pixels of the result have 16 channels.
+//
+//go:noescape
+func poolMaxPlanesAVX2(a *Tile)
+
+// poolSumPlanesAVX2 is poolMaxPlanes for sums, multiplied by the float at a.W.
+//
+//go:noescape
+func poolSumPlanesAVX2(a *Tile)
+
+// rowsInAVX2 transforms six rows of a.Cols pixels of 16 channels to those of F(2,5), of 8 channels, a.OutBlock bytes apart.
+//
+//go:noescape
+func rowsInAVX2(a *Tile)
+
+// rowsOutAVX2 transforms six rows of a.Cols products of F(2,5), a.BlockStride bytes apart, to two rows of pixels of 16 channels, a.OutLine bytes apart, between a.Lo and a.Hi.
+//
+//go:noescape
+func rowsOutAVX2(a *Tile)
 
 // double32AVX512 accumulates a.Pixels pixels by 32 output channels in float64, step input values per step, and writes the sums to out.
 //

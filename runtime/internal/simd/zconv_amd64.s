@@ -210,25 +210,19 @@ p1_asked:
 	VADDPS (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -458,33 +452,27 @@ p2_asked:
 	VADDPS (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -760,41 +748,35 @@ p3_asked:
 	VADDPS (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -1124,49 +1106,43 @@ p4_asked:
 	VADDPS (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -1551,57 +1527,51 @@ p5_asked:
 	VADDPS (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -2040,65 +2010,59 @@ p6_asked:
 	VADDPS (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -2591,73 +2555,67 @@ p7_asked:
 	VADDPS (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -3204,81 +3162,75 @@ p8_asked:
 	VADDPS (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -3880,89 +3832,83 @@ p9_asked:
 	VADDPS (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -4618,97 +4564,91 @@ p10_asked:
 	VADDPS (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -5418,105 +5358,99 @@ p11_asked:
 	VADDPS (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -6280,113 +6214,107 @@ p12_asked:
 	VADDPS (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -7205,121 +7133,115 @@ p13_asked:
 	VADDPS (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -8192,129 +8114,123 @@ p14_asked:
 	VADDPS (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -8426,20 +8342,14 @@ p1_step:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -8538,24 +8448,18 @@ p2_step:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -8669,28 +8573,22 @@ p3_step:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -8823,32 +8721,26 @@ p4_step:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -9001,36 +8893,30 @@ p5_step:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -9202,40 +9088,34 @@ p6_step:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -9426,44 +9306,38 @@ p7_step:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -9673,48 +9547,42 @@ p8_step:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -9944,52 +9812,46 @@ p9_step:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -10238,56 +10100,50 @@ p10_step:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -10555,60 +10411,54 @@ p11_step:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -10895,64 +10745,58 @@ p12_step:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -11259,68 +11103,62 @@ p13_step:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -11646,72 +11484,66 @@ p14_step:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -11799,25 +11631,19 @@ p1_run:
 	VADDPS       (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -11884,33 +11710,27 @@ p2_run:
 	VADDPS       (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -11986,41 +11806,35 @@ p3_run:
 	VADDPS       (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -12105,49 +11919,43 @@ p4_run:
 	VADDPS       (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -12243,57 +12051,51 @@ p5_run:
 	VADDPS       (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -12398,65 +12200,59 @@ p6_run:
 	VADDPS       (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -12570,73 +12366,67 @@ p7_run:
 	VADDPS       (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -12759,81 +12549,75 @@ p8_run:
 	VADDPS       (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -12967,89 +12751,83 @@ p9_run:
 	VADDPS       (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -13192,97 +12970,91 @@ p10_run:
 	VADDPS       (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -13434,105 +13206,99 @@ p11_run:
 	VADDPS       (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -13693,113 +13459,107 @@ p12_run:
 	VADDPS       (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -13971,121 +13731,115 @@ p13_run:
 	VADDPS       (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -14266,129 +14020,123 @@ p14_run:
 	VADDPS       (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -14469,20 +14217,14 @@ p1_run:
 	VADDPS           (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -14537,24 +14279,18 @@ p2_run:
 	VADDPS           (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -14613,28 +14349,22 @@ p3_run:
 	VADDPS           (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -14697,32 +14427,26 @@ p4_run:
 	VADDPS           (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -14791,36 +14515,30 @@ p5_run:
 	VADDPS           (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -14893,40 +14611,34 @@ p6_run:
 	VADDPS           (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -15003,44 +14715,38 @@ p7_run:
 	VADDPS           (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -15121,48 +14827,42 @@ p8_run:
 	VADDPS           (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -15249,52 +14949,46 @@ p9_run:
 	VADDPS           (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -15385,56 +15079,50 @@ p10_run:
 	VADDPS           (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -15529,60 +15217,54 @@ p11_run:
 	VADDPS           (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -15681,64 +15363,58 @@ p12_run:
 	VADDPS           (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -15843,68 +15519,62 @@ p13_run:
 	VADDPS           (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -16013,72 +15683,66 @@ p14_run:
 	VADDPS           (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -16143,20 +15807,14 @@ p1_col:
 	VADDPS      (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -16195,24 +15853,18 @@ p2_col:
 	VADDPS      (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -16255,28 +15907,22 @@ p3_col:
 	VADDPS      (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -16323,32 +15969,26 @@ p4_col:
 	VADDPS      (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -16400,36 +16040,30 @@ p5_col:
 	VADDPS      (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -16485,40 +16119,34 @@ p6_col:
 	VADDPS      (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -16578,44 +16206,38 @@ p7_col:
 	VADDPS      (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -16679,48 +16301,42 @@ p8_col:
 	VADDPS      (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -16789,52 +16405,46 @@ p9_col:
 	VADDPS      (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -16907,56 +16517,50 @@ p10_col:
 	VADDPS      (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -17033,60 +16637,54 @@ p11_col:
 	VADDPS      (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -17167,64 +16765,58 @@ p12_col:
 	VADDPS      (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -17310,68 +16902,62 @@ p13_col:
 	VADDPS      (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -17461,72 +17047,5031 @@ p14_col:
 	VADDPS      (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	VZEROUPPER
+	RET
 
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+// func depthwise3AVX512(a *Tile)
+// Requires: AVX, AVX512F
+TEXT ·depthwise3AVX512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), DI
+	MOVQ         136(DI), AX
+	CMPQ         AX, $0x0e
+	JEQ          p14
+	CMPQ         AX, $0x0d
+	JEQ          p13
+	CMPQ         AX, $0x0c
+	JEQ          p12
+	CMPQ         AX, $0x0b
+	JEQ          p11
+	CMPQ         AX, $0x0a
+	JEQ          p10
+	CMPQ         AX, $0x09
+	JEQ          p9
+	CMPQ         AX, $0x08
+	JEQ          p8
+	CMPQ         AX, $0x07
+	JEQ          p7
+	CMPQ         AX, $0x06
+	JEQ          p6
+	CMPQ         AX, $0x05
+	JEQ          p5
+	CMPQ         AX, $0x04
+	JEQ          p4
+	CMPQ         AX, $0x03
+	JEQ          p3
+	CMPQ         AX, $0x02
+	JEQ          p2
+	CMPQ         40(DI), $0x40
+	JNE          p1_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p1_line1:
+	VMOVAPS     Z28, Z0
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z0
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z0
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z0
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p1_line1
+	VZEROUPPER
+	RET
+
+p1_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p1_line2:
+	VMOVAPS     Z28, Z0
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z0
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z0
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z0
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p1_line2
+	VZEROUPPER
+	RET
+
+p2:
+	CMPQ         40(DI), $0x40
+	JNE          p2_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p2_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z1
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z1
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z1
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p2_line1
+	VZEROUPPER
+	RET
+
+p2_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p2_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z1
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z1
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z1
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p2_line2
+	VZEROUPPER
+	RET
+
+p3:
+	CMPQ         40(DI), $0x40
+	JNE          p3_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p3_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z2
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z2
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z2
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p3_line1
+	VZEROUPPER
+	RET
+
+p3_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p3_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z2
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z2
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z2
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p3_line2
+	VZEROUPPER
+	RET
+
+p4:
+	CMPQ         40(DI), $0x40
+	JNE          p4_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p4_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z3
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z3
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z3
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p4_line1
+	VZEROUPPER
+	RET
+
+p4_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p4_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z3
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z3
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z3
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p4_line2
+	VZEROUPPER
+	RET
+
+p5:
+	CMPQ         40(DI), $0x40
+	JNE          p5_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p5_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z4
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z4
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z4
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p5_line1
+	VZEROUPPER
+	RET
+
+p5_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p5_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z4
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z4
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z4
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p5_line2
+	VZEROUPPER
+	RET
+
+p6:
+	CMPQ         40(DI), $0x40
+	JNE          p6_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p6_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z5
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z5
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z5
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p6_line1
+	VZEROUPPER
+	RET
+
+p6_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p6_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z5
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z5
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z5
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p6_line2
+	VZEROUPPER
+	RET
+
+p7:
+	CMPQ         40(DI), $0x40
+	JNE          p7_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p7_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z26, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z6
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z23, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z6
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z20, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z6
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p7_line1
+	VZEROUPPER
+	RET
+
+p7_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p7_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z6
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z6
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z6
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p7_line2
+	VZEROUPPER
+	RET
+
+p8:
+	CMPQ         40(DI), $0x40
+	JNE          p8_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p8_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z26, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z26, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z7
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z23, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z23, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z7
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z20, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z20, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z7
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p8_line1
+	VZEROUPPER
+	RET
+
+p8_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p8_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z7
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z7
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z7
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p8_line2
+	VZEROUPPER
+	RET
+
+p9:
+	CMPQ         40(DI), $0x40
+	JNE          p9_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p9_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z26, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z26, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z26, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z8
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z23, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z23, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z23, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z8
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z20, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z20, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z20, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z8
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p9_line1
+	VZEROUPPER
+	RET
+
+p9_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p9_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z8
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z8
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z8
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p9_line2
+	VZEROUPPER
+	RET
+
+p10:
+	CMPQ         40(DI), $0x40
+	JNE          p10_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p10_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z26, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z26, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z26, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z26, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z9
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z23, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z23, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z23, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z23, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z9
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z20, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z20, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z20, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z20, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z9
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p10_line1
+	VZEROUPPER
+	RET
+
+p10_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p10_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z9
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z9
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z9
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p10_line2
+	VZEROUPPER
+	RET
+
+p11:
+	CMPQ         40(DI), $0x40
+	JNE          p11_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p11_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	VMOVAPS     Z0, Z10
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z26, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z26, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z26, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z26, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z10
+	VFMADD231PS Z31, Z26, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z10
+	VFMADD231PS Z31, Z25, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z10
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z23, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z23, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z23, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z23, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z10
+	VFMADD231PS Z31, Z23, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z10
+	VFMADD231PS Z31, Z22, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z10
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z20, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z20, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z20, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z20, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z10
+	VFMADD231PS Z31, Z20, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z10
+	VFMADD231PS Z31, Z19, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z10
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z10, Z29, Z10
+	VMINPS      Z10, Z30, Z10
+	VMOVUPS     Z10, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p11_line1
+	VZEROUPPER
+	RET
+
+p11_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p11_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	VMOVAPS     Z0, Z10
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z10
+	VFMADD231PS Z31, Z25, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z10
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z10
+	VFMADD231PS Z31, Z22, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z10
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z10
+	VFMADD231PS Z31, Z19, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z10
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z10, Z29, Z10
+	VMINPS      Z10, Z30, Z10
+	VMOVUPS     Z10, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p11_line2
+	VZEROUPPER
+	RET
+
+p12:
+	CMPQ         40(DI), $0x40
+	JNE          p12_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p12_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	VMOVAPS     Z0, Z10
+	VMOVAPS     Z0, Z11
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z26, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z26, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z26, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z26, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z10
+	VFMADD231PS Z31, Z26, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z11
+	VFMADD231PS Z31, Z26, Z10
+	VFMADD231PS Z31, Z25, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z11
+	VFMADD231PS Z31, Z25, Z10
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z11
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z23, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z23, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z23, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z23, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z10
+	VFMADD231PS Z31, Z23, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z11
+	VFMADD231PS Z31, Z23, Z10
+	VFMADD231PS Z31, Z22, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z11
+	VFMADD231PS Z31, Z22, Z10
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z11
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z20, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z20, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z20, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z20, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z10
+	VFMADD231PS Z31, Z20, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z11
+	VFMADD231PS Z31, Z20, Z10
+	VFMADD231PS Z31, Z19, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z11
+	VFMADD231PS Z31, Z19, Z10
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z11
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z10, Z29, Z10
+	VMINPS      Z10, Z30, Z10
+	VMOVUPS     Z10, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z11, Z29, Z11
+	VMINPS      Z11, Z30, Z11
+	VMOVUPS     Z11, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p12_line1
+	VZEROUPPER
+	RET
+
+p12_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p12_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	VMOVAPS     Z0, Z10
+	VMOVAPS     Z0, Z11
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z10
+	VFMADD231PS Z31, Z25, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z11
+	VFMADD231PS Z31, Z25, Z10
+	VMOVUPS     1472(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z11
+	VMOVUPS     1536(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z11
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z10
+	VFMADD231PS Z31, Z22, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z11
+	VFMADD231PS Z31, Z22, Z10
+	VMOVUPS     1472(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z11
+	VMOVUPS     1536(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z11
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z10
+	VFMADD231PS Z31, Z19, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z11
+	VFMADD231PS Z31, Z19, Z10
+	VMOVUPS     1472(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z11
+	VMOVUPS     1536(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z11
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z10, Z29, Z10
+	VMINPS      Z10, Z30, Z10
+	VMOVUPS     Z10, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z11, Z29, Z11
+	VMINPS      Z11, Z30, Z11
+	VMOVUPS     Z11, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p12_line2
+	VZEROUPPER
+	RET
+
+p13:
+	CMPQ         40(DI), $0x40
+	JNE          p13_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p13_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	VMOVAPS     Z0, Z10
+	VMOVAPS     Z0, Z11
+	VMOVAPS     Z0, Z12
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z26, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z26, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z26, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z26, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z10
+	VFMADD231PS Z31, Z26, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z11
+	VFMADD231PS Z31, Z26, Z10
+	VFMADD231PS Z31, Z25, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z12
+	VFMADD231PS Z31, Z26, Z11
+	VFMADD231PS Z31, Z25, Z10
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z12
+	VFMADD231PS Z31, Z25, Z11
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z12
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z23, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z23, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z23, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z23, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z10
+	VFMADD231PS Z31, Z23, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z11
+	VFMADD231PS Z31, Z23, Z10
+	VFMADD231PS Z31, Z22, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z12
+	VFMADD231PS Z31, Z23, Z11
+	VFMADD231PS Z31, Z22, Z10
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z12
+	VFMADD231PS Z31, Z22, Z11
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z12
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z20, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z20, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z20, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z20, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z10
+	VFMADD231PS Z31, Z20, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z11
+	VFMADD231PS Z31, Z20, Z10
+	VFMADD231PS Z31, Z19, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z12
+	VFMADD231PS Z31, Z20, Z11
+	VFMADD231PS Z31, Z19, Z10
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z12
+	VFMADD231PS Z31, Z19, Z11
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z12
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z10, Z29, Z10
+	VMINPS      Z10, Z30, Z10
+	VMOVUPS     Z10, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z11, Z29, Z11
+	VMINPS      Z11, Z30, Z11
+	VMOVUPS     Z11, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z12, Z29, Z12
+	VMINPS      Z12, Z30, Z12
+	VMOVUPS     Z12, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p13_line1
+	VZEROUPPER
+	RET
+
+p13_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p13_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	VMOVAPS     Z0, Z10
+	VMOVAPS     Z0, Z11
+	VMOVAPS     Z0, Z12
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z10
+	VFMADD231PS Z31, Z25, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z11
+	VFMADD231PS Z31, Z25, Z10
+	VMOVUPS     1472(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z11
+	VMOVUPS     1536(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z12
+	VFMADD231PS Z31, Z25, Z11
+	VMOVUPS     1600(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z12
+	VMOVUPS     1664(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z12
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z10
+	VFMADD231PS Z31, Z22, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z11
+	VFMADD231PS Z31, Z22, Z10
+	VMOVUPS     1472(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z11
+	VMOVUPS     1536(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z12
+	VFMADD231PS Z31, Z22, Z11
+	VMOVUPS     1600(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z12
+	VMOVUPS     1664(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z12
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z10
+	VFMADD231PS Z31, Z19, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z11
+	VFMADD231PS Z31, Z19, Z10
+	VMOVUPS     1472(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z11
+	VMOVUPS     1536(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z12
+	VFMADD231PS Z31, Z19, Z11
+	VMOVUPS     1600(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z12
+	VMOVUPS     1664(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z12
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z10, Z29, Z10
+	VMINPS      Z10, Z30, Z10
+	VMOVUPS     Z10, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z11, Z29, Z11
+	VMINPS      Z11, Z30, Z11
+	VMOVUPS     Z11, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z12, Z29, Z12
+	VMINPS      Z12, Z30, Z12
+	VMOVUPS     Z12, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p13_line2
+	VZEROUPPER
+	RET
+
+p14:
+	CMPQ         40(DI), $0x40
+	JNE          p14_by2
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p14_line1:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	VMOVAPS     Z0, Z10
+	VMOVAPS     Z0, Z11
+	VMOVAPS     Z0, Z12
+	VMOVAPS     Z0, Z13
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z26, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z26, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z26, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z26, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z26, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z26, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z26, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z26, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z10
+	VFMADD231PS Z31, Z26, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z11
+	VFMADD231PS Z31, Z26, Z10
+	VFMADD231PS Z31, Z25, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z12
+	VFMADD231PS Z31, Z26, Z11
+	VFMADD231PS Z31, Z25, Z10
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z13
+	VFMADD231PS Z31, Z26, Z12
+	VFMADD231PS Z31, Z25, Z11
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z13
+	VFMADD231PS Z31, Z25, Z12
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z13
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z23, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z23, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z23, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z23, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z23, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z23, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z23, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z23, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z10
+	VFMADD231PS Z31, Z23, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z11
+	VFMADD231PS Z31, Z23, Z10
+	VFMADD231PS Z31, Z22, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z12
+	VFMADD231PS Z31, Z23, Z11
+	VFMADD231PS Z31, Z22, Z10
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z13
+	VFMADD231PS Z31, Z23, Z12
+	VFMADD231PS Z31, Z22, Z11
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z13
+	VFMADD231PS Z31, Z22, Z12
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z13
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z20, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z20, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z20, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z20, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z20, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z20, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z20, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z20, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z10
+	VFMADD231PS Z31, Z20, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z11
+	VFMADD231PS Z31, Z20, Z10
+	VFMADD231PS Z31, Z19, Z9
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z12
+	VFMADD231PS Z31, Z20, Z11
+	VFMADD231PS Z31, Z19, Z10
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z13
+	VFMADD231PS Z31, Z20, Z12
+	VFMADD231PS Z31, Z19, Z11
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z13
+	VFMADD231PS Z31, Z19, Z12
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z13
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z10, Z29, Z10
+	VMINPS      Z10, Z30, Z10
+	VMOVUPS     Z10, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z11, Z29, Z11
+	VMINPS      Z11, Z30, Z11
+	VMOVUPS     Z11, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z12, Z29, Z12
+	VMINPS      Z12, Z30, Z12
+	VMOVUPS     Z12, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z13, Z29, Z13
+	VMINPS      Z13, Z30, Z13
+	VMOVUPS     Z13, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p14_line1
+	VZEROUPPER
+	RET
+
+p14_by2:
+	XORL         CX, CX
+	MOVQ         (DI), R12
+	MOVQ         8(DI), DX
+	MOVQ         24(DI), R15
+	MOVQ         16(DI), R11
+	MOVQ         48(DI), R13
+	MOVQ         184(DI), R8
+	VMOVUPS      (DX), Z27
+	VMOVUPS      64(DX), Z26
+	VMOVUPS      128(DX), Z25
+	VMOVUPS      192(DX), Z24
+	VMOVUPS      256(DX), Z23
+	VMOVUPS      320(DX), Z22
+	VMOVUPS      384(DX), Z21
+	VMOVUPS      448(DX), Z20
+	VMOVUPS      512(DX), Z19
+	VMOVUPS      (R15), Z28
+	VBROADCASTSS 152(DI), Z29
+	VBROADCASTSS 156(DI), Z30
+
+p14_line2:
+	VMOVAPS     Z28, Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVAPS     Z0, Z4
+	VMOVAPS     Z0, Z5
+	VMOVAPS     Z0, Z6
+	VMOVAPS     Z0, Z7
+	VMOVAPS     Z0, Z8
+	VMOVAPS     Z0, Z9
+	VMOVAPS     Z0, Z10
+	VMOVAPS     Z0, Z11
+	VMOVAPS     Z0, Z12
+	VMOVAPS     Z0, Z13
+	MOVQ        R12, R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z1
+	VFMADD231PS Z31, Z25, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z2
+	VFMADD231PS Z31, Z25, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z3
+	VFMADD231PS Z31, Z25, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z4
+	VFMADD231PS Z31, Z25, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z5
+	VFMADD231PS Z31, Z25, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z6
+	VFMADD231PS Z31, Z25, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z7
+	VFMADD231PS Z31, Z25, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z8
+	VFMADD231PS Z31, Z25, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z9
+	VFMADD231PS Z31, Z25, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z10
+	VFMADD231PS Z31, Z25, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z11
+	VFMADD231PS Z31, Z25, Z10
+	VMOVUPS     1472(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z11
+	VMOVUPS     1536(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z12
+	VFMADD231PS Z31, Z25, Z11
+	VMOVUPS     1600(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z12
+	VMOVUPS     1664(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z27, Z13
+	VFMADD231PS Z31, Z25, Z12
+	VMOVUPS     1728(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z26, Z13
+	VMOVUPS     1792(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z25, Z13
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z1
+	VFMADD231PS Z31, Z22, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z2
+	VFMADD231PS Z31, Z22, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z3
+	VFMADD231PS Z31, Z22, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z4
+	VFMADD231PS Z31, Z22, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z5
+	VFMADD231PS Z31, Z22, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z6
+	VFMADD231PS Z31, Z22, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z7
+	VFMADD231PS Z31, Z22, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z8
+	VFMADD231PS Z31, Z22, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z9
+	VFMADD231PS Z31, Z22, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z10
+	VFMADD231PS Z31, Z22, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z11
+	VFMADD231PS Z31, Z22, Z10
+	VMOVUPS     1472(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z11
+	VMOVUPS     1536(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z12
+	VFMADD231PS Z31, Z22, Z11
+	VMOVUPS     1600(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z12
+	VMOVUPS     1664(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z24, Z13
+	VFMADD231PS Z31, Z22, Z12
+	VMOVUPS     1728(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z23, Z13
+	VMOVUPS     1792(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z22, Z13
+	ADDQ        104(DI), R9
+	VMOVUPS     (R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z0
+	VMOVUPS     64(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z0
+	VMOVUPS     128(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z1
+	VFMADD231PS Z31, Z19, Z0
+	VMOVUPS     192(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z1
+	VMOVUPS     256(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z2
+	VFMADD231PS Z31, Z19, Z1
+	VMOVUPS     320(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z2
+	VMOVUPS     384(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z3
+	VFMADD231PS Z31, Z19, Z2
+	VMOVUPS     448(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z3
+	VMOVUPS     512(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z4
+	VFMADD231PS Z31, Z19, Z3
+	VMOVUPS     576(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z4
+	VMOVUPS     640(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z5
+	VFMADD231PS Z31, Z19, Z4
+	VMOVUPS     704(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z5
+	VMOVUPS     768(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z6
+	VFMADD231PS Z31, Z19, Z5
+	VMOVUPS     832(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z6
+	VMOVUPS     896(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z7
+	VFMADD231PS Z31, Z19, Z6
+	VMOVUPS     960(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z7
+	VMOVUPS     1024(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z8
+	VFMADD231PS Z31, Z19, Z7
+	VMOVUPS     1088(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z8
+	VMOVUPS     1152(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z9
+	VFMADD231PS Z31, Z19, Z8
+	VMOVUPS     1216(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z9
+	VMOVUPS     1280(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z10
+	VFMADD231PS Z31, Z19, Z9
+	VMOVUPS     1344(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z10
+	VMOVUPS     1408(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z11
+	VFMADD231PS Z31, Z19, Z10
+	VMOVUPS     1472(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z11
+	VMOVUPS     1536(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z12
+	VFMADD231PS Z31, Z19, Z11
+	VMOVUPS     1600(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z12
+	VMOVUPS     1664(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z21, Z13
+	VFMADD231PS Z31, Z19, Z12
+	VMOVUPS     1728(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z20, Z13
+	VMOVUPS     1792(R9)(CX*1), Z31
+	VFMADD231PS Z31, Z19, Z13
+	MOVQ        R11, R10
+	VMAXPS      Z0, Z29, Z0
+	VMINPS      Z0, Z30, Z0
+	VMOVUPS     Z0, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z1, Z29, Z1
+	VMINPS      Z1, Z30, Z1
+	VMOVUPS     Z1, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z2, Z29, Z2
+	VMINPS      Z2, Z30, Z2
+	VMOVUPS     Z2, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z3, Z29, Z3
+	VMINPS      Z3, Z30, Z3
+	VMOVUPS     Z3, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z4, Z29, Z4
+	VMINPS      Z4, Z30, Z4
+	VMOVUPS     Z4, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z5, Z29, Z5
+	VMINPS      Z5, Z30, Z5
+	VMOVUPS     Z5, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z6, Z29, Z6
+	VMINPS      Z6, Z30, Z6
+	VMOVUPS     Z6, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z7, Z29, Z7
+	VMINPS      Z7, Z30, Z7
+	VMOVUPS     Z7, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z8, Z29, Z8
+	VMINPS      Z8, Z30, Z8
+	VMOVUPS     Z8, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z9, Z29, Z9
+	VMINPS      Z9, Z30, Z9
+	VMOVUPS     Z9, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z10, Z29, Z10
+	VMINPS      Z10, Z30, Z10
+	VMOVUPS     Z10, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z11, Z29, Z11
+	VMINPS      Z11, Z30, Z11
+	VMOVUPS     Z11, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z12, Z29, Z12
+	VMINPS      Z12, Z30, Z12
+	VMOVUPS     Z12, (R10)(CX*1)
+	ADDQ        R13, R10
+	VMAXPS      Z13, Z29, Z13
+	VMINPS      Z13, Z30, Z13
+	VMOVUPS     Z13, (R10)(CX*1)
+	ADDQ        192(DI), R12
+	ADDQ        200(DI), R11
+	DECQ        R8
+	JNZ         p14_line2
 	VZEROUPPER
 	RET
 
@@ -17588,20 +22133,14 @@ p1_col:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -17637,24 +22176,18 @@ p2_col:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -17694,28 +22227,22 @@ p3_col:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -17759,32 +22286,26 @@ p4_col:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -17833,36 +22354,30 @@ p5_col:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -17915,40 +22430,34 @@ p6_col:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -18005,44 +22514,38 @@ p7_col:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -18103,48 +22606,42 @@ p8_col:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -18210,52 +22707,46 @@ p9_col:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -18325,56 +22816,50 @@ p10_col:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -18448,60 +22933,54 @@ p11_col:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -18579,64 +23058,58 @@ p12_col:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -18719,68 +23192,62 @@ p13_col:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -18867,72 +23334,66 @@ p14_col:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -18994,20 +23455,14 @@ p1_col:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -19043,24 +23498,18 @@ p2_col:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -19100,28 +23549,22 @@ p3_col:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -19165,32 +23608,26 @@ p4_col:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -19239,36 +23676,30 @@ p5_col:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -19321,40 +23752,34 @@ p6_col:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -19411,44 +23836,38 @@ p7_col:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -19509,48 +23928,42 @@ p8_col:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -19616,52 +24029,46 @@ p9_col:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -19731,56 +24138,50 @@ p10_col:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -19854,60 +24255,54 @@ p11_col:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -19985,64 +24380,58 @@ p12_col:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -20125,68 +24514,62 @@ p13_col:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -20273,72 +24656,66 @@ p14_col:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -29076,20 +33453,23 @@ TEXT ·depthwise3AVX2(SB), NOSPLIT, $0-8
 	JEQ  p3
 	CMPQ AX, $0x02
 	JEQ  p2
+	CMPQ 40(DI), $0x40
+	JNE  p1_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p1_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	MOVQ    96(DI), R10
-
-p1_row:
+p1_line1:
+p1_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29097,38 +33477,116 @@ p1_row:
 	VMOVUPS      128(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y0
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p1_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p1_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y0
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y0
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p1_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p1_line1
+	VZEROUPPER
+	RET
+
+p1_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p1_line2:
+p1_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y0
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y0
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y0
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p1_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p1_line2
 	VZEROUPPER
 	RET
 
 p2:
+	CMPQ 40(DI), $0x40
+	JNE  p2_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p2_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	MOVQ    96(DI), R10
-
-p2_row:
+p2_line1:
+p2_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29140,43 +33598,149 @@ p2_row:
 	VMOVUPS      192(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y1
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p2_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p2_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y1
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y1
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p2_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p2_line1
+	VZEROUPPER
+	RET
+
+p2_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p2_line2:
+p2_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y1
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y1
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y1
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p2_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p2_line2
 	VZEROUPPER
 	RET
 
 p3:
+	CMPQ 40(DI), $0x40
+	JNE  p3_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p3_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	MOVQ    96(DI), R10
-
-p3_row:
+p3_line1:
+p3_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29192,48 +33756,182 @@ p3_row:
 	VMOVUPS      256(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y2
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p3_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p3_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y2
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y2
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p3_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p3_line1
+	VZEROUPPER
+	RET
+
+p3_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p3_line2:
+p3_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y2
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y2
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y2
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p3_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p3_line2
 	VZEROUPPER
 	RET
 
 p4:
+	CMPQ 40(DI), $0x40
+	JNE  p4_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p4_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	MOVQ    96(DI), R10
-
-p4_row:
+p4_line1:
+p4_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29253,53 +33951,215 @@ p4_row:
 	VMOVUPS      320(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y3
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p4_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
-	VMOVUPS      Y3, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p4_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y3
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y3
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p4_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p4_line1
+	VZEROUPPER
+	RET
+
+p4_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p4_line2:
+p4_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y3
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y3
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y3
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p4_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p4_line2
 	VZEROUPPER
 	RET
 
 p5:
+	CMPQ 40(DI), $0x40
+	JNE  p5_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p5_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	MOVQ    96(DI), R10
-
-p5_row:
+p5_line1:
+p5_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29323,58 +34183,248 @@ p5_row:
 	VMOVUPS      384(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y4
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p5_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
-	VMOVUPS      Y3, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      Y4, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p5_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y4
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y4
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p5_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p5_line1
+	VZEROUPPER
+	RET
+
+p5_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p5_line2:
+p5_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y4
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y4
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y4
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p5_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p5_line2
 	VZEROUPPER
 	RET
 
 p6:
+	CMPQ 40(DI), $0x40
+	JNE  p6_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p6_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y5
-	MOVQ    96(DI), R10
-
-p6_row:
+p6_line1:
+p6_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29402,63 +34452,281 @@ p6_row:
 	VMOVUPS      448(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y5
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p6_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
-	VMOVUPS      Y3, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      Y4, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
-	VMOVUPS      Y5, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p6_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y5
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y5
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p6_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p6_line1
+	VZEROUPPER
+	RET
+
+p6_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p6_line2:
+p6_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y5
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y5
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y5
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p6_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p6_line2
 	VZEROUPPER
 	RET
 
 p7:
+	CMPQ 40(DI), $0x40
+	JNE  p7_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p7_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y5
-	VMOVAPS Y0, Y6
-	MOVQ    96(DI), R10
-
-p7_row:
+p7_line1:
+p7_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29490,68 +34758,314 @@ p7_row:
 	VMOVUPS      512(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y6
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p7_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
-	VMOVUPS      Y3, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      Y4, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
-	VMOVUPS      Y5, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y6, Y12, Y6
-	VMINPS       Y6, Y13, Y6
-	VMOVUPS      Y6, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p7_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y6
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y6
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p7_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p7_line1
+	VZEROUPPER
+	RET
+
+p7_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p7_line2:
+p7_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y6
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y6
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y6
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p7_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p7_line2
 	VZEROUPPER
 	RET
 
 p8:
+	CMPQ 40(DI), $0x40
+	JNE  p8_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p8_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y0, Y7
-	MOVQ    96(DI), R10
-
-p8_row:
+p8_line1:
+p8_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29587,73 +35101,347 @@ p8_row:
 	VMOVUPS      576(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y7
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p8_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
-	VMOVUPS      Y3, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      Y4, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
-	VMOVUPS      Y5, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y6, Y12, Y6
-	VMINPS       Y6, Y13, Y6
-	VMOVUPS      Y6, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y7, Y12, Y7
-	VMINPS       Y7, Y13, Y7
-	VMOVUPS      Y7, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p8_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y7
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y7
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p8_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p8_line1
+	VZEROUPPER
+	RET
+
+p8_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p8_line2:
+p8_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y7
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y7
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y7
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p8_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p8_line2
 	VZEROUPPER
 	RET
 
 p9:
+	CMPQ 40(DI), $0x40
+	JNE  p9_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p9_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y0, Y7
-	VMOVAPS Y0, Y8
-	MOVQ    96(DI), R10
-
-p9_row:
+p9_line1:
+p9_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	VMOVAPS      Y0, Y8
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29693,78 +35481,380 @@ p9_row:
 	VMOVUPS      640(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y8
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p9_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
-	VMOVUPS      Y3, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      Y4, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
-	VMOVUPS      Y5, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y6, Y12, Y6
-	VMINPS       Y6, Y13, Y6
-	VMOVUPS      Y6, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y7, Y12, Y7
-	VMINPS       Y7, Y13, Y7
-	VMOVUPS      Y7, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y8, Y12, Y8
-	VMINPS       Y8, Y13, Y8
-	VMOVUPS      Y8, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p9_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y8
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y8
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y8, Y13, Y8
+	VMINPS       Y8, Y14, Y8
+	VMOVUPS      Y8, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p9_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p9_line1
+	VZEROUPPER
+	RET
+
+p9_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p9_line2:
+p9_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	VMOVAPS      Y0, Y8
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y8
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y8
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y8
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y8, Y13, Y8
+	VMINPS       Y8, Y14, Y8
+	VMOVUPS      Y8, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p9_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p9_line2
 	VZEROUPPER
 	RET
 
 p10:
+	CMPQ 40(DI), $0x40
+	JNE  p10_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p10_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y0, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y0, Y9
-	MOVQ    96(DI), R10
-
-p10_row:
+p10_line1:
+p10_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y0, Y9
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29808,83 +35898,413 @@ p10_row:
 	VMOVUPS      704(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y9
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p10_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
-	VMOVUPS      Y3, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      Y4, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
-	VMOVUPS      Y5, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y6, Y12, Y6
-	VMINPS       Y6, Y13, Y6
-	VMOVUPS      Y6, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y7, Y12, Y7
-	VMINPS       Y7, Y13, Y7
-	VMOVUPS      Y7, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y8, Y12, Y8
-	VMINPS       Y8, Y13, Y8
-	VMOVUPS      Y8, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y9, Y12, Y9
-	VMINPS       Y9, Y13, Y9
-	VMOVUPS      Y9, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p10_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y13, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y9
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y13, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y9
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y8, Y13, Y8
+	VMINPS       Y8, Y14, Y8
+	VMOVUPS      Y8, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y9, Y13, Y9
+	VMINPS       Y9, Y14, Y9
+	VMOVUPS      Y9, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p10_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p10_line1
+	VZEROUPPER
+	RET
+
+p10_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p10_line2:
+p10_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y0, Y9
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      1216(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VMOVUPS      1280(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y9
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      1216(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VMOVUPS      1280(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y9
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      1216(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VMOVUPS      1280(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y9
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y8, Y13, Y8
+	VMINPS       Y8, Y14, Y8
+	VMOVUPS      Y8, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y9, Y13, Y9
+	VMINPS       Y9, Y14, Y9
+	VMOVUPS      Y9, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p10_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p10_line2
 	VZEROUPPER
 	RET
 
 p11:
+	CMPQ 40(DI), $0x40
+	JNE  p11_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p11_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y0, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y0, Y9
-	VMOVAPS Y0, Y10
-	MOVQ    96(DI), R10
-
-p11_row:
+p11_line1:
+p11_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y0, Y9
+	VMOVAPS      Y0, Y10
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -29932,88 +36352,446 @@ p11_row:
 	VMOVUPS      768(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y10
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p11_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
-	VMOVUPS      Y3, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      Y4, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
-	VMOVUPS      Y5, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y6, Y12, Y6
-	VMINPS       Y6, Y13, Y6
-	VMOVUPS      Y6, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y7, Y12, Y7
-	VMINPS       Y7, Y13, Y7
-	VMOVUPS      Y7, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y8, Y12, Y8
-	VMINPS       Y8, Y13, Y8
-	VMOVUPS      Y8, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y9, Y12, Y9
-	VMINPS       Y9, Y13, Y9
-	VMOVUPS      Y9, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y10, Y12, Y10
-	VMINPS       Y10, Y13, Y10
-	VMOVUPS      Y10, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p11_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y13, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y13, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y10
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y13, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y13, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y10
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y8, Y13, Y8
+	VMINPS       Y8, Y14, Y8
+	VMOVUPS      Y8, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y9, Y13, Y9
+	VMINPS       Y9, Y14, Y9
+	VMOVUPS      Y9, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y10, Y13, Y10
+	VMINPS       Y10, Y14, Y10
+	VMOVUPS      Y10, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p11_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p11_line1
+	VZEROUPPER
+	RET
+
+p11_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p11_line2:
+p11_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y0, Y9
+	VMOVAPS      Y0, Y10
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      1216(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VMOVUPS      1280(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      1344(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y10
+	VMOVUPS      1408(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y10
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      1216(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VMOVUPS      1280(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      1344(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y10
+	VMOVUPS      1408(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y10
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      1216(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VMOVUPS      1280(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      1344(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y10
+	VMOVUPS      1408(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y10
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y8, Y13, Y8
+	VMINPS       Y8, Y14, Y8
+	VMOVUPS      Y8, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y9, Y13, Y9
+	VMINPS       Y9, Y14, Y9
+	VMOVUPS      Y9, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y10, Y13, Y10
+	VMINPS       Y10, Y14, Y10
+	VMOVUPS      Y10, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p11_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p11_line2
 	VZEROUPPER
 	RET
 
 p12:
+	CMPQ 40(DI), $0x40
+	JNE  p12_by2
 	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
 
-p12_half:
-	MOVQ    (DI), R9
-	MOVQ    8(DI), DX
-	MOVQ    24(DI), R15
-	VMOVUPS (R15)(CX*1), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y0, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y0, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y0, Y9
-	VMOVAPS Y0, Y10
-	VMOVAPS Y0, Y11
-	MOVQ    96(DI), R10
-
-p12_row:
+p12_line1:
+p12_half1:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y0, Y9
+	VMOVAPS      Y0, Y10
+	VMOVAPS      Y0, Y11
+	MOVQ         R12, R9
 	VMOVUPS      (DX)(CX*1), Y12
 	VMOVUPS      64(DX)(CX*1), Y13
 	VMOVUPS      128(DX)(CX*1), Y14
-	ADDQ         $0xc0, DX
 	VMOVUPS      (R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VMOVUPS      64(R9)(CX*1), Y15
@@ -30065,63 +36843,446 @@ p12_row:
 	VMOVUPS      832(R9)(CX*1), Y15
 	VFMADD231PS  Y15, Y14, Y11
 	ADDQ         104(DI), R9
-	DECQ         R10
-	JNZ          p12_row
-	VBROADCASTSS 152(DI), Y12
-	VBROADCASTSS 156(DI), Y13
-	MOVQ         16(DI), R11
-	MOVQ         48(DI), R9
-	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
-	VMOVUPS      Y0, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
-	VMOVUPS      Y1, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
-	VMOVUPS      Y2, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
-	VMOVUPS      Y3, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      Y4, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
-	VMOVUPS      Y5, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y6, Y12, Y6
-	VMINPS       Y6, Y13, Y6
-	VMOVUPS      Y6, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y7, Y12, Y7
-	VMINPS       Y7, Y13, Y7
-	VMOVUPS      Y7, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y8, Y12, Y8
-	VMINPS       Y8, Y13, Y8
-	VMOVUPS      Y8, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y9, Y12, Y9
-	VMINPS       Y9, Y13, Y9
-	VMOVUPS      Y9, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y10, Y12, Y10
-	VMINPS       Y10, Y13, Y10
-	VMOVUPS      Y10, (R11)(CX*1)
-	ADDQ         R9, R11
-	VMAXPS       Y11, Y12, Y11
-	VMINPS       Y11, Y13, Y11
-	VMOVUPS      Y11, (R11)(CX*1)
-	ADDQ         R9, R11
-	ADDQ         $0x20, CX
-	CMPQ         CX, $0x40
-	JNE          p12_half
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y13, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y13, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y11
+	VFMADD231PS  Y15, Y13, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y11
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y13, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y13, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y13, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y11
+	VFMADD231PS  Y15, Y13, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y11
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y11
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y8, Y13, Y8
+	VMINPS       Y8, Y14, Y8
+	VMOVUPS      Y8, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y9, Y13, Y9
+	VMINPS       Y9, Y14, Y9
+	VMOVUPS      Y9, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y10, Y13, Y10
+	VMINPS       Y10, Y14, Y10
+	VMOVUPS      Y10, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y11, Y13, Y11
+	VMINPS       Y11, Y14, Y11
+	VMOVUPS      Y11, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p12_half1
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p12_line1
+	VZEROUPPER
+	RET
+
+p12_by2:
+	XORL CX, CX
+	MOVQ (DI), R12
+	MOVQ 8(DI), DX
+	MOVQ 24(DI), R15
+	MOVQ 16(DI), R11
+	MOVQ 48(DI), R13
+	MOVQ 184(DI), R8
+
+p12_line2:
+p12_half2:
+	VMOVUPS      (R15)(CX*1), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y0, Y7
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y0, Y9
+	VMOVAPS      Y0, Y10
+	VMOVAPS      Y0, Y11
+	MOVQ         R12, R9
+	VMOVUPS      (DX)(CX*1), Y12
+	VMOVUPS      64(DX)(CX*1), Y13
+	VMOVUPS      128(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      1216(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VMOVUPS      1280(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      1344(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y10
+	VMOVUPS      1408(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y11
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      1472(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y11
+	VMOVUPS      1536(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         104(DI), R9
+	VMOVUPS      192(DX)(CX*1), Y12
+	VMOVUPS      256(DX)(CX*1), Y13
+	VMOVUPS      320(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      1216(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VMOVUPS      1280(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      1344(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y10
+	VMOVUPS      1408(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y11
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      1472(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y11
+	VMOVUPS      1536(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         104(DI), R9
+	VMOVUPS      384(DX)(CX*1), Y12
+	VMOVUPS      448(DX)(CX*1), Y13
+	VMOVUPS      512(DX)(CX*1), Y14
+	VMOVUPS      (R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VMOVUPS      64(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y0
+	VMOVUPS      128(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y14, Y0
+	VMOVUPS      192(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y1
+	VMOVUPS      256(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y14, Y1
+	VMOVUPS      320(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y2
+	VMOVUPS      384(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y14, Y2
+	VMOVUPS      448(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y3
+	VMOVUPS      512(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y4
+	VFMADD231PS  Y15, Y14, Y3
+	VMOVUPS      576(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y4
+	VMOVUPS      640(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y5
+	VFMADD231PS  Y15, Y14, Y4
+	VMOVUPS      704(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y5
+	VMOVUPS      768(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y6
+	VFMADD231PS  Y15, Y14, Y5
+	VMOVUPS      832(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y6
+	VMOVUPS      896(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y7
+	VFMADD231PS  Y15, Y14, Y6
+	VMOVUPS      960(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y7
+	VMOVUPS      1024(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y8
+	VFMADD231PS  Y15, Y14, Y7
+	VMOVUPS      1088(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y8
+	VMOVUPS      1152(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y9
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      1216(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y9
+	VMOVUPS      1280(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y10
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      1344(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y10
+	VMOVUPS      1408(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y12, Y11
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      1472(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y13, Y11
+	VMOVUPS      1536(R9)(CX*1), Y15
+	VFMADD231PS  Y15, Y14, Y11
+	VBROADCASTSS 152(DI), Y13
+	VBROADCASTSS 156(DI), Y14
+	MOVQ         R11, R10
+	VMAXPS       Y0, Y13, Y0
+	VMINPS       Y0, Y14, Y0
+	VMOVUPS      Y0, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y1, Y13, Y1
+	VMINPS       Y1, Y14, Y1
+	VMOVUPS      Y1, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y2, Y13, Y2
+	VMINPS       Y2, Y14, Y2
+	VMOVUPS      Y2, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y3, Y13, Y3
+	VMINPS       Y3, Y14, Y3
+	VMOVUPS      Y3, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y4, Y13, Y4
+	VMINPS       Y4, Y14, Y4
+	VMOVUPS      Y4, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y5, Y13, Y5
+	VMINPS       Y5, Y14, Y5
+	VMOVUPS      Y5, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y6, Y13, Y6
+	VMINPS       Y6, Y14, Y6
+	VMOVUPS      Y6, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y7, Y13, Y7
+	VMINPS       Y7, Y14, Y7
+	VMOVUPS      Y7, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y8, Y13, Y8
+	VMINPS       Y8, Y14, Y8
+	VMOVUPS      Y8, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y9, Y13, Y9
+	VMINPS       Y9, Y14, Y9
+	VMOVUPS      Y9, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y10, Y13, Y10
+	VMINPS       Y10, Y14, Y10
+	VMOVUPS      Y10, (R10)(CX*1)
+	ADDQ         R13, R10
+	VMAXPS       Y11, Y13, Y11
+	VMINPS       Y11, Y14, Y11
+	VMOVUPS      Y11, (R10)(CX*1)
+	XORQ         $0x20, CX
+	JNZ          p12_half2
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R11
+	DECQ         R8
+	JNZ          p12_line2
 	VZEROUPPER
 	RET
 
@@ -35548,6 +42709,2100 @@ loop:
 	VZEROUPPER
 	RET
 
+// func planesAVX2(a *Tile)
+// Requires: AVX, FMA3
+TEXT ·planesAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ 136(DI), AX
+	CMPQ AX, $0x06
+	JEQ  p6
+	CMPQ AX, $0x05
+	JEQ  p5
+	CMPQ AX, $0x04
+	JEQ  p4
+	CMPQ AX, $0x03
+	JEQ  p3
+	CMPQ AX, $0x02
+	JEQ  p2
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+
+p1_line:
+	MOVQ R12, SI
+	MOVQ R13, R15
+	MOVQ 80(DI), R14
+
+p1_tile:
+	MOVQ         24(DI), DX
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y1
+	MOVQ         8(DI), DX
+	MOVQ         SI, R9
+	MOVQ         96(DI), R10
+
+p1_row:
+	MOVQ R9, R11
+	MOVQ 128(DI), BX
+
+p1_tap:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (DX), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y1
+	ADDQ         $0x40, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p1_tap
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p1_row
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         R15, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         $0x40, SI
+	ADDQ         $0x00000040, R15
+	DECQ         R14
+	JNZ          p1_tile
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R13
+	DECQ         R8
+	JNZ          p1_line
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+
+p2_line:
+	MOVQ R12, SI
+	MOVQ R13, R15
+	MOVQ 80(DI), R14
+
+p2_tile:
+	MOVQ         24(DI), DX
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y2
+	VBROADCASTSS 4(DX), Y1
+	VMOVAPS      Y1, Y3
+	MOVQ         8(DI), DX
+	MOVQ         SI, R9
+	MOVQ         96(DI), R10
+
+p2_row:
+	MOVQ R9, R11
+	MOVQ 128(DI), BX
+
+p2_tap:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (DX), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y2
+	VBROADCASTSS 4(DX), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y13, Y14, Y3
+	ADDQ         $0x40, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p2_tap
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p2_row
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         R15, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         $0x40, SI
+	ADDQ         $0x00000040, R15
+	DECQ         R14
+	JNZ          p2_tile
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R13
+	DECQ         R8
+	JNZ          p2_line
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+
+p3_line:
+	MOVQ R12, SI
+	MOVQ R13, R15
+	MOVQ 80(DI), R14
+
+p3_tile:
+	MOVQ         24(DI), DX
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y3
+	VBROADCASTSS 4(DX), Y1
+	VMOVAPS      Y1, Y4
+	VBROADCASTSS 8(DX), Y2
+	VMOVAPS      Y2, Y5
+	MOVQ         8(DI), DX
+	MOVQ         SI, R9
+	MOVQ         96(DI), R10
+
+p3_row:
+	MOVQ R9, R11
+	MOVQ 128(DI), BX
+
+p3_tap:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (DX), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 4(DX), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y13, Y14, Y4
+	VBROADCASTSS 8(DX), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y5
+	ADDQ         $0x40, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p3_tap
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p3_row
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         R15, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         $0x40, SI
+	ADDQ         $0x00000040, R15
+	DECQ         R14
+	JNZ          p3_tile
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R13
+	DECQ         R8
+	JNZ          p3_line
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+
+p4_line:
+	MOVQ R12, SI
+	MOVQ R13, R15
+	MOVQ 80(DI), R14
+
+p4_tile:
+	MOVQ         24(DI), DX
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y4
+	VBROADCASTSS 4(DX), Y1
+	VMOVAPS      Y1, Y5
+	VBROADCASTSS 8(DX), Y2
+	VMOVAPS      Y2, Y6
+	VBROADCASTSS 12(DX), Y3
+	VMOVAPS      Y3, Y7
+	MOVQ         8(DI), DX
+	MOVQ         SI, R9
+	MOVQ         96(DI), R10
+
+p4_row:
+	MOVQ R9, R11
+	MOVQ 128(DI), BX
+
+p4_tap:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (DX), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y4
+	VBROADCASTSS 4(DX), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(DX), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y6
+	VBROADCASTSS 12(DX), Y14
+	VFMADD231PS  Y12, Y14, Y3
+	VFMADD231PS  Y13, Y14, Y7
+	ADDQ         $0x40, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p4_tap
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p4_row
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         R15, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         $0x40, SI
+	ADDQ         $0x00000040, R15
+	DECQ         R14
+	JNZ          p4_tile
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R13
+	DECQ         R8
+	JNZ          p4_line
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+
+p5_line:
+	MOVQ R12, SI
+	MOVQ R13, R15
+	MOVQ 80(DI), R14
+
+p5_tile:
+	MOVQ         24(DI), DX
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y5
+	VBROADCASTSS 4(DX), Y1
+	VMOVAPS      Y1, Y6
+	VBROADCASTSS 8(DX), Y2
+	VMOVAPS      Y2, Y7
+	VBROADCASTSS 12(DX), Y3
+	VMOVAPS      Y3, Y8
+	VBROADCASTSS 16(DX), Y4
+	VMOVAPS      Y4, Y9
+	MOVQ         8(DI), DX
+	MOVQ         SI, R9
+	MOVQ         96(DI), R10
+
+p5_row:
+	MOVQ R9, R11
+	MOVQ 128(DI), BX
+
+p5_tap:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (DX), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y5
+	VBROADCASTSS 4(DX), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y13, Y14, Y6
+	VBROADCASTSS 8(DX), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 12(DX), Y14
+	VFMADD231PS  Y12, Y14, Y3
+	VFMADD231PS  Y13, Y14, Y8
+	VBROADCASTSS 16(DX), Y15
+	VFMADD231PS  Y12, Y15, Y4
+	VFMADD231PS  Y13, Y15, Y9
+	ADDQ         $0x40, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p5_tap
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p5_row
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         R15, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y8, Y14, Y8
+	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y9, Y14, Y9
+	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         $0x40, SI
+	ADDQ         $0x00000040, R15
+	DECQ         R14
+	JNZ          p5_tile
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R13
+	DECQ         R8
+	JNZ          p5_line
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+
+p6_line:
+	MOVQ R12, SI
+	MOVQ R13, R15
+	MOVQ 80(DI), R14
+
+p6_tile:
+	MOVQ         24(DI), DX
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y6
+	VBROADCASTSS 4(DX), Y1
+	VMOVAPS      Y1, Y7
+	VBROADCASTSS 8(DX), Y2
+	VMOVAPS      Y2, Y8
+	VBROADCASTSS 12(DX), Y3
+	VMOVAPS      Y3, Y9
+	VBROADCASTSS 16(DX), Y4
+	VMOVAPS      Y4, Y10
+	VBROADCASTSS 20(DX), Y5
+	VMOVAPS      Y5, Y11
+	MOVQ         8(DI), DX
+	MOVQ         SI, R9
+	MOVQ         96(DI), R10
+
+p6_row:
+	MOVQ R9, R11
+	MOVQ 128(DI), BX
+
+p6_tap:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (DX), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y6
+	VBROADCASTSS 4(DX), Y14
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(DX), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y8
+	VBROADCASTSS 12(DX), Y14
+	VFMADD231PS  Y12, Y14, Y3
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 16(DX), Y15
+	VFMADD231PS  Y12, Y15, Y4
+	VFMADD231PS  Y13, Y15, Y10
+	VBROADCASTSS 20(DX), Y14
+	VFMADD231PS  Y12, Y14, Y5
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x40, DX
+	ADDQ         $0x04, R11
+	DECQ         BX
+	JNZ          p6_tap
+	ADDQ         104(DI), R9
+	DECQ         R10
+	JNZ          p6_row
+	VBROADCASTSS 152(DI), Y14
+	VBROADCASTSS 156(DI), Y15
+	MOVQ         R15, R11
+	VMAXPS       Y0, Y14, Y0
+	VMINPS       Y0, Y15, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y6, Y14, Y6
+	VMINPS       Y6, Y15, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y1, Y14, Y1
+	VMINPS       Y1, Y15, Y1
+	VMOVUPS      Y1, (R11)
+	VMAXPS       Y7, Y14, Y7
+	VMINPS       Y7, Y15, Y7
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y2, Y14, Y2
+	VMINPS       Y2, Y15, Y2
+	VMOVUPS      Y2, (R11)
+	VMAXPS       Y8, Y14, Y8
+	VMINPS       Y8, Y15, Y8
+	VMOVUPS      Y8, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y3, Y14, Y3
+	VMINPS       Y3, Y15, Y3
+	VMOVUPS      Y3, (R11)
+	VMAXPS       Y9, Y14, Y9
+	VMINPS       Y9, Y15, Y9
+	VMOVUPS      Y9, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y4, Y14, Y4
+	VMINPS       Y4, Y15, Y4
+	VMOVUPS      Y4, (R11)
+	VMAXPS       Y10, Y14, Y10
+	VMINPS       Y10, Y15, Y10
+	VMOVUPS      Y10, 32(R11)
+	ADDQ         56(DI), R11
+	VMAXPS       Y5, Y14, Y5
+	VMINPS       Y5, Y15, Y5
+	VMOVUPS      Y5, (R11)
+	VMAXPS       Y11, Y14, Y11
+	VMINPS       Y11, Y15, Y11
+	VMOVUPS      Y11, 32(R11)
+	ADDQ         $0x40, SI
+	ADDQ         $0x00000040, R15
+	DECQ         R14
+	JNZ          p6_tile
+	ADDQ         192(DI), R12
+	ADDQ         200(DI), R13
+	DECQ         R8
+	JNZ          p6_line
+	VZEROUPPER
+	RET
+
+// func poolMaxPlanesAVX2(a *Tile)
+// Requires: AVX, AVX2, CMOV
+TEXT ·poolMaxPlanesAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ 136(DI), AX
+	CMPQ AX, $0x06
+	JEQ  p6
+	CMPQ AX, $0x05
+	JEQ  p5
+	CMPQ AX, $0x04
+	JEQ  p4
+	CMPQ AX, $0x03
+	JEQ  p3
+	CMPQ AX, $0x02
+	JEQ  p2
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p1_line:
+	XORL AX, AX
+
+p1_square:
+	LEAQ       (R12)(AX*8), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VXORPS     Y0, Y0, Y0
+	MOVQ       AX, R11
+	SHLQ       $0x06, R11
+	ADDQ       R13, R11
+	VMOVUPS    Y8, (R11)
+	VMOVUPS    Y0, 32(R11)
+	VMOVUPS    Y9, 64(R11)
+	VMOVUPS    Y0, 96(R11)
+	VMOVUPS    Y10, 128(R11)
+	VMOVUPS    Y0, 160(R11)
+	VMOVUPS    Y11, 192(R11)
+	VMOVUPS    Y0, 224(R11)
+	VMOVUPS    Y12, 256(R11)
+	VMOVUPS    Y0, 288(R11)
+	VMOVUPS    Y13, 320(R11)
+	VMOVUPS    Y0, 352(R11)
+	VMOVUPS    Y14, 384(R11)
+	VMOVUPS    Y0, 416(R11)
+	VMOVUPS    Y15, 448(R11)
+	VMOVUPS    Y0, 480(R11)
+	CMPQ       AX, BX
+	JEQ        p1_next
+	ADDQ       $0x08, AX
+	CMPQ       AX, BX
+	CMOVQGT    BX, AX
+	JMP        p1_square
+
+p1_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p1_line
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p2_line:
+	XORL AX, AX
+
+p2_square:
+	LEAQ       (R12)(AX*8), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y0
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VXORPS     Y0, Y0, Y0
+	MOVQ       AX, R11
+	SHLQ       $0x06, R11
+	ADDQ       R13, R11
+	VMOVUPS    Y8, (R11)
+	VMOVUPS    Y0, 32(R11)
+	VMOVUPS    Y9, 64(R11)
+	VMOVUPS    Y0, 96(R11)
+	VMOVUPS    Y10, 128(R11)
+	VMOVUPS    Y0, 160(R11)
+	VMOVUPS    Y11, 192(R11)
+	VMOVUPS    Y0, 224(R11)
+	VMOVUPS    Y12, 256(R11)
+	VMOVUPS    Y0, 288(R11)
+	VMOVUPS    Y13, 320(R11)
+	VMOVUPS    Y0, 352(R11)
+	VMOVUPS    Y14, 384(R11)
+	VMOVUPS    Y0, 416(R11)
+	VMOVUPS    Y15, 448(R11)
+	VMOVUPS    Y0, 480(R11)
+	CMPQ       AX, BX
+	JEQ        p2_next
+	ADDQ       $0x08, AX
+	CMPQ       AX, BX
+	CMOVQGT    BX, AX
+	JMP        p2_square
+
+p2_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p2_line
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p3_line:
+	XORL AX, AX
+
+p3_square:
+	LEAQ       (R12)(AX*8), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y0
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y1
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VXORPS     Y0, Y0, Y0
+	MOVQ       AX, R11
+	SHLQ       $0x06, R11
+	ADDQ       R13, R11
+	VMOVUPS    Y8, (R11)
+	VMOVUPS    Y0, 32(R11)
+	VMOVUPS    Y9, 64(R11)
+	VMOVUPS    Y0, 96(R11)
+	VMOVUPS    Y10, 128(R11)
+	VMOVUPS    Y0, 160(R11)
+	VMOVUPS    Y11, 192(R11)
+	VMOVUPS    Y0, 224(R11)
+	VMOVUPS    Y12, 256(R11)
+	VMOVUPS    Y0, 288(R11)
+	VMOVUPS    Y13, 320(R11)
+	VMOVUPS    Y0, 352(R11)
+	VMOVUPS    Y14, 384(R11)
+	VMOVUPS    Y0, 416(R11)
+	VMOVUPS    Y15, 448(R11)
+	VMOVUPS    Y0, 480(R11)
+	CMPQ       AX, BX
+	JEQ        p3_next
+	ADDQ       $0x08, AX
+	CMPQ       AX, BX
+	CMOVQGT    BX, AX
+	JMP        p3_square
+
+p3_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p3_line
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p4_line:
+	XORL AX, AX
+
+p4_square:
+	LEAQ       (R12)(AX*8), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y0
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y1
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y2
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VXORPS     Y0, Y0, Y0
+	MOVQ       AX, R11
+	SHLQ       $0x06, R11
+	ADDQ       R13, R11
+	VMOVUPS    Y8, (R11)
+	VMOVUPS    Y0, 32(R11)
+	VMOVUPS    Y9, 64(R11)
+	VMOVUPS    Y0, 96(R11)
+	VMOVUPS    Y10, 128(R11)
+	VMOVUPS    Y0, 160(R11)
+	VMOVUPS    Y11, 192(R11)
+	VMOVUPS    Y0, 224(R11)
+	VMOVUPS    Y12, 256(R11)
+	VMOVUPS    Y0, 288(R11)
+	VMOVUPS    Y13, 320(R11)
+	VMOVUPS    Y0, 352(R11)
+	VMOVUPS    Y14, 384(R11)
+	VMOVUPS    Y0, 416(R11)
+	VMOVUPS    Y15, 448(R11)
+	VMOVUPS    Y0, 480(R11)
+	CMPQ       AX, BX
+	JEQ        p4_next
+	ADDQ       $0x08, AX
+	CMPQ       AX, BX
+	CMOVQGT    BX, AX
+	JMP        p4_square
+
+p4_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p4_line
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p5_line:
+	XORL AX, AX
+
+p5_square:
+	LEAQ       (R12)(AX*8), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y0
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y1
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y2
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y3
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VXORPS     Y0, Y0, Y0
+	MOVQ       AX, R11
+	SHLQ       $0x06, R11
+	ADDQ       R13, R11
+	VMOVUPS    Y8, (R11)
+	VMOVUPS    Y0, 32(R11)
+	VMOVUPS    Y9, 64(R11)
+	VMOVUPS    Y0, 96(R11)
+	VMOVUPS    Y10, 128(R11)
+	VMOVUPS    Y0, 160(R11)
+	VMOVUPS    Y11, 192(R11)
+	VMOVUPS    Y0, 224(R11)
+	VMOVUPS    Y12, 256(R11)
+	VMOVUPS    Y0, 288(R11)
+	VMOVUPS    Y13, 320(R11)
+	VMOVUPS    Y0, 352(R11)
+	VMOVUPS    Y14, 384(R11)
+	VMOVUPS    Y0, 416(R11)
+	VMOVUPS    Y15, 448(R11)
+	VMOVUPS    Y0, 480(R11)
+	CMPQ       AX, BX
+	JEQ        p5_next
+	ADDQ       $0x08, AX
+	CMPQ       AX, BX
+	CMOVQGT    BX, AX
+	JMP        p5_square
+
+p5_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p5_line
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p6_line:
+	XORL AX, AX
+
+p6_square:
+	LEAQ       (R12)(AX*8), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y0
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y1
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y2
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y3
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y4
+	ADDQ       88(DI), SI
+	VMOVUPS    (SI), Y8
+	VSHUFPS    $0x88, 32(SI), Y8, Y10
+	VSHUFPS    $0xdd, 32(SI), Y8, Y11
+	VMOVUPS    (SI)(R10*1), Y8
+	VSHUFPS    $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS    $0xdd, 32(SI)(R10*1), Y8, Y13
+	VMAXPS     Y11, Y10, Y10
+	VMAXPS     Y12, Y10, Y10
+	VMAXPS     Y13, Y10, Y10
+	VPERMPD    $0xd8, Y10, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VSHUFPS    $0x44, Y10, Y8, Y0
+	VSHUFPS    $0xee, Y10, Y8, Y1
+	VSHUFPS    $0x44, Y11, Y9, Y2
+	VSHUFPS    $0xee, Y11, Y9, Y3
+	VSHUFPS    $0x44, Y14, Y12, Y4
+	VSHUFPS    $0xee, Y14, Y12, Y5
+	VSHUFPS    $0x44, Y15, Y13, Y6
+	VSHUFPS    $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VXORPS     Y0, Y0, Y0
+	MOVQ       AX, R11
+	SHLQ       $0x06, R11
+	ADDQ       R13, R11
+	VMOVUPS    Y8, (R11)
+	VMOVUPS    Y0, 32(R11)
+	VMOVUPS    Y9, 64(R11)
+	VMOVUPS    Y0, 96(R11)
+	VMOVUPS    Y10, 128(R11)
+	VMOVUPS    Y0, 160(R11)
+	VMOVUPS    Y11, 192(R11)
+	VMOVUPS    Y0, 224(R11)
+	VMOVUPS    Y12, 256(R11)
+	VMOVUPS    Y0, 288(R11)
+	VMOVUPS    Y13, 320(R11)
+	VMOVUPS    Y0, 352(R11)
+	VMOVUPS    Y14, 384(R11)
+	VMOVUPS    Y0, 416(R11)
+	VMOVUPS    Y15, 448(R11)
+	VMOVUPS    Y0, 480(R11)
+	CMPQ       AX, BX
+	JEQ        p6_next
+	ADDQ       $0x08, AX
+	CMPQ       AX, BX
+	CMOVQGT    BX, AX
+	JMP        p6_square
+
+p6_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p6_line
+	VZEROUPPER
+	RET
+
+// func poolSumPlanesAVX2(a *Tile)
+// Requires: AVX, AVX2, CMOV
+TEXT ·poolSumPlanesAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), DI
+	MOVQ 136(DI), AX
+	CMPQ AX, $0x06
+	JEQ  p6
+	CMPQ AX, $0x05
+	JEQ  p5
+	CMPQ AX, $0x04
+	JEQ  p4
+	CMPQ AX, $0x03
+	JEQ  p3
+	CMPQ AX, $0x02
+	JEQ  p2
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p1_line:
+	XORL AX, AX
+
+p1_square:
+	LEAQ         (R12)(AX*8), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y9
+	VUNPCKLPS    Y3, Y2, Y10
+	VUNPCKHPS    Y3, Y2, Y11
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y13
+	VUNPCKLPS    Y7, Y6, Y14
+	VUNPCKHPS    Y7, Y6, Y15
+	VSHUFPS      $0x44, Y10, Y8, Y0
+	VSHUFPS      $0xee, Y10, Y8, Y1
+	VSHUFPS      $0x44, Y11, Y9, Y2
+	VSHUFPS      $0xee, Y11, Y9, Y3
+	VSHUFPS      $0x44, Y14, Y12, Y4
+	VSHUFPS      $0xee, Y14, Y12, Y5
+	VSHUFPS      $0x44, Y15, Y13, Y6
+	VSHUFPS      $0xee, Y15, Y13, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y12
+	VPERM2F128   $0x20, Y5, Y1, Y9
+	VPERM2F128   $0x31, Y5, Y1, Y13
+	VPERM2F128   $0x20, Y6, Y2, Y10
+	VPERM2F128   $0x31, Y6, Y2, Y14
+	VPERM2F128   $0x20, Y7, Y3, Y11
+	VPERM2F128   $0x31, Y7, Y3, Y15
+	VXORPS       Y0, Y0, Y0
+	MOVQ         8(DI), R9
+	VBROADCASTSS (R9), Y1
+	VMULPS       Y1, Y8, Y8
+	VMULPS       Y1, Y9, Y9
+	VMULPS       Y1, Y10, Y10
+	VMULPS       Y1, Y11, Y11
+	VMULPS       Y1, Y12, Y12
+	VMULPS       Y1, Y13, Y13
+	VMULPS       Y1, Y14, Y14
+	VMULPS       Y1, Y15, Y15
+	MOVQ         AX, R11
+	SHLQ         $0x06, R11
+	ADDQ         R13, R11
+	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y0, 32(R11)
+	VMOVUPS      Y9, 64(R11)
+	VMOVUPS      Y0, 96(R11)
+	VMOVUPS      Y10, 128(R11)
+	VMOVUPS      Y0, 160(R11)
+	VMOVUPS      Y11, 192(R11)
+	VMOVUPS      Y0, 224(R11)
+	VMOVUPS      Y12, 256(R11)
+	VMOVUPS      Y0, 288(R11)
+	VMOVUPS      Y13, 320(R11)
+	VMOVUPS      Y0, 352(R11)
+	VMOVUPS      Y14, 384(R11)
+	VMOVUPS      Y0, 416(R11)
+	VMOVUPS      Y15, 448(R11)
+	VMOVUPS      Y0, 480(R11)
+	CMPQ         AX, BX
+	JEQ          p1_next
+	ADDQ         $0x08, AX
+	CMPQ         AX, BX
+	CMOVQGT      BX, AX
+	JMP          p1_square
+
+p1_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p1_line
+	VZEROUPPER
+	RET
+
+p2:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p2_line:
+	XORL AX, AX
+
+p2_square:
+	LEAQ         (R12)(AX*8), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y0
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y9
+	VUNPCKLPS    Y3, Y2, Y10
+	VUNPCKHPS    Y3, Y2, Y11
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y13
+	VUNPCKLPS    Y7, Y6, Y14
+	VUNPCKHPS    Y7, Y6, Y15
+	VSHUFPS      $0x44, Y10, Y8, Y0
+	VSHUFPS      $0xee, Y10, Y8, Y1
+	VSHUFPS      $0x44, Y11, Y9, Y2
+	VSHUFPS      $0xee, Y11, Y9, Y3
+	VSHUFPS      $0x44, Y14, Y12, Y4
+	VSHUFPS      $0xee, Y14, Y12, Y5
+	VSHUFPS      $0x44, Y15, Y13, Y6
+	VSHUFPS      $0xee, Y15, Y13, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y12
+	VPERM2F128   $0x20, Y5, Y1, Y9
+	VPERM2F128   $0x31, Y5, Y1, Y13
+	VPERM2F128   $0x20, Y6, Y2, Y10
+	VPERM2F128   $0x31, Y6, Y2, Y14
+	VPERM2F128   $0x20, Y7, Y3, Y11
+	VPERM2F128   $0x31, Y7, Y3, Y15
+	VXORPS       Y0, Y0, Y0
+	MOVQ         8(DI), R9
+	VBROADCASTSS (R9), Y1
+	VMULPS       Y1, Y8, Y8
+	VMULPS       Y1, Y9, Y9
+	VMULPS       Y1, Y10, Y10
+	VMULPS       Y1, Y11, Y11
+	VMULPS       Y1, Y12, Y12
+	VMULPS       Y1, Y13, Y13
+	VMULPS       Y1, Y14, Y14
+	VMULPS       Y1, Y15, Y15
+	MOVQ         AX, R11
+	SHLQ         $0x06, R11
+	ADDQ         R13, R11
+	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y0, 32(R11)
+	VMOVUPS      Y9, 64(R11)
+	VMOVUPS      Y0, 96(R11)
+	VMOVUPS      Y10, 128(R11)
+	VMOVUPS      Y0, 160(R11)
+	VMOVUPS      Y11, 192(R11)
+	VMOVUPS      Y0, 224(R11)
+	VMOVUPS      Y12, 256(R11)
+	VMOVUPS      Y0, 288(R11)
+	VMOVUPS      Y13, 320(R11)
+	VMOVUPS      Y0, 352(R11)
+	VMOVUPS      Y14, 384(R11)
+	VMOVUPS      Y0, 416(R11)
+	VMOVUPS      Y15, 448(R11)
+	VMOVUPS      Y0, 480(R11)
+	CMPQ         AX, BX
+	JEQ          p2_next
+	ADDQ         $0x08, AX
+	CMPQ         AX, BX
+	CMOVQGT      BX, AX
+	JMP          p2_square
+
+p2_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p2_line
+	VZEROUPPER
+	RET
+
+p3:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p3_line:
+	XORL AX, AX
+
+p3_square:
+	LEAQ         (R12)(AX*8), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y0
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y1
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y9
+	VUNPCKLPS    Y3, Y2, Y10
+	VUNPCKHPS    Y3, Y2, Y11
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y13
+	VUNPCKLPS    Y7, Y6, Y14
+	VUNPCKHPS    Y7, Y6, Y15
+	VSHUFPS      $0x44, Y10, Y8, Y0
+	VSHUFPS      $0xee, Y10, Y8, Y1
+	VSHUFPS      $0x44, Y11, Y9, Y2
+	VSHUFPS      $0xee, Y11, Y9, Y3
+	VSHUFPS      $0x44, Y14, Y12, Y4
+	VSHUFPS      $0xee, Y14, Y12, Y5
+	VSHUFPS      $0x44, Y15, Y13, Y6
+	VSHUFPS      $0xee, Y15, Y13, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y12
+	VPERM2F128   $0x20, Y5, Y1, Y9
+	VPERM2F128   $0x31, Y5, Y1, Y13
+	VPERM2F128   $0x20, Y6, Y2, Y10
+	VPERM2F128   $0x31, Y6, Y2, Y14
+	VPERM2F128   $0x20, Y7, Y3, Y11
+	VPERM2F128   $0x31, Y7, Y3, Y15
+	VXORPS       Y0, Y0, Y0
+	MOVQ         8(DI), R9
+	VBROADCASTSS (R9), Y1
+	VMULPS       Y1, Y8, Y8
+	VMULPS       Y1, Y9, Y9
+	VMULPS       Y1, Y10, Y10
+	VMULPS       Y1, Y11, Y11
+	VMULPS       Y1, Y12, Y12
+	VMULPS       Y1, Y13, Y13
+	VMULPS       Y1, Y14, Y14
+	VMULPS       Y1, Y15, Y15
+	MOVQ         AX, R11
+	SHLQ         $0x06, R11
+	ADDQ         R13, R11
+	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y0, 32(R11)
+	VMOVUPS      Y9, 64(R11)
+	VMOVUPS      Y0, 96(R11)
+	VMOVUPS      Y10, 128(R11)
+	VMOVUPS      Y0, 160(R11)
+	VMOVUPS      Y11, 192(R11)
+	VMOVUPS      Y0, 224(R11)
+	VMOVUPS      Y12, 256(R11)
+	VMOVUPS      Y0, 288(R11)
+	VMOVUPS      Y13, 320(R11)
+	VMOVUPS      Y0, 352(R11)
+	VMOVUPS      Y14, 384(R11)
+	VMOVUPS      Y0, 416(R11)
+	VMOVUPS      Y15, 448(R11)
+	VMOVUPS      Y0, 480(R11)
+	CMPQ         AX, BX
+	JEQ          p3_next
+	ADDQ         $0x08, AX
+	CMPQ         AX, BX
+	CMOVQGT      BX, AX
+	JMP          p3_square
+
+p3_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p3_line
+	VZEROUPPER
+	RET
+
+p4:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p4_line:
+	XORL AX, AX
+
+p4_square:
+	LEAQ         (R12)(AX*8), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y0
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y1
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y2
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y9
+	VUNPCKLPS    Y3, Y2, Y10
+	VUNPCKHPS    Y3, Y2, Y11
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y13
+	VUNPCKLPS    Y7, Y6, Y14
+	VUNPCKHPS    Y7, Y6, Y15
+	VSHUFPS      $0x44, Y10, Y8, Y0
+	VSHUFPS      $0xee, Y10, Y8, Y1
+	VSHUFPS      $0x44, Y11, Y9, Y2
+	VSHUFPS      $0xee, Y11, Y9, Y3
+	VSHUFPS      $0x44, Y14, Y12, Y4
+	VSHUFPS      $0xee, Y14, Y12, Y5
+	VSHUFPS      $0x44, Y15, Y13, Y6
+	VSHUFPS      $0xee, Y15, Y13, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y12
+	VPERM2F128   $0x20, Y5, Y1, Y9
+	VPERM2F128   $0x31, Y5, Y1, Y13
+	VPERM2F128   $0x20, Y6, Y2, Y10
+	VPERM2F128   $0x31, Y6, Y2, Y14
+	VPERM2F128   $0x20, Y7, Y3, Y11
+	VPERM2F128   $0x31, Y7, Y3, Y15
+	VXORPS       Y0, Y0, Y0
+	MOVQ         8(DI), R9
+	VBROADCASTSS (R9), Y1
+	VMULPS       Y1, Y8, Y8
+	VMULPS       Y1, Y9, Y9
+	VMULPS       Y1, Y10, Y10
+	VMULPS       Y1, Y11, Y11
+	VMULPS       Y1, Y12, Y12
+	VMULPS       Y1, Y13, Y13
+	VMULPS       Y1, Y14, Y14
+	VMULPS       Y1, Y15, Y15
+	MOVQ         AX, R11
+	SHLQ         $0x06, R11
+	ADDQ         R13, R11
+	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y0, 32(R11)
+	VMOVUPS      Y9, 64(R11)
+	VMOVUPS      Y0, 96(R11)
+	VMOVUPS      Y10, 128(R11)
+	VMOVUPS      Y0, 160(R11)
+	VMOVUPS      Y11, 192(R11)
+	VMOVUPS      Y0, 224(R11)
+	VMOVUPS      Y12, 256(R11)
+	VMOVUPS      Y0, 288(R11)
+	VMOVUPS      Y13, 320(R11)
+	VMOVUPS      Y0, 352(R11)
+	VMOVUPS      Y14, 384(R11)
+	VMOVUPS      Y0, 416(R11)
+	VMOVUPS      Y15, 448(R11)
+	VMOVUPS      Y0, 480(R11)
+	CMPQ         AX, BX
+	JEQ          p4_next
+	ADDQ         $0x08, AX
+	CMPQ         AX, BX
+	CMOVQGT      BX, AX
+	JMP          p4_square
+
+p4_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p4_line
+	VZEROUPPER
+	RET
+
+p5:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p5_line:
+	XORL AX, AX
+
+p5_square:
+	LEAQ         (R12)(AX*8), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y0
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y1
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y2
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y3
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y9
+	VUNPCKLPS    Y3, Y2, Y10
+	VUNPCKHPS    Y3, Y2, Y11
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y13
+	VUNPCKLPS    Y7, Y6, Y14
+	VUNPCKHPS    Y7, Y6, Y15
+	VSHUFPS      $0x44, Y10, Y8, Y0
+	VSHUFPS      $0xee, Y10, Y8, Y1
+	VSHUFPS      $0x44, Y11, Y9, Y2
+	VSHUFPS      $0xee, Y11, Y9, Y3
+	VSHUFPS      $0x44, Y14, Y12, Y4
+	VSHUFPS      $0xee, Y14, Y12, Y5
+	VSHUFPS      $0x44, Y15, Y13, Y6
+	VSHUFPS      $0xee, Y15, Y13, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y12
+	VPERM2F128   $0x20, Y5, Y1, Y9
+	VPERM2F128   $0x31, Y5, Y1, Y13
+	VPERM2F128   $0x20, Y6, Y2, Y10
+	VPERM2F128   $0x31, Y6, Y2, Y14
+	VPERM2F128   $0x20, Y7, Y3, Y11
+	VPERM2F128   $0x31, Y7, Y3, Y15
+	VXORPS       Y0, Y0, Y0
+	MOVQ         8(DI), R9
+	VBROADCASTSS (R9), Y1
+	VMULPS       Y1, Y8, Y8
+	VMULPS       Y1, Y9, Y9
+	VMULPS       Y1, Y10, Y10
+	VMULPS       Y1, Y11, Y11
+	VMULPS       Y1, Y12, Y12
+	VMULPS       Y1, Y13, Y13
+	VMULPS       Y1, Y14, Y14
+	VMULPS       Y1, Y15, Y15
+	MOVQ         AX, R11
+	SHLQ         $0x06, R11
+	ADDQ         R13, R11
+	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y0, 32(R11)
+	VMOVUPS      Y9, 64(R11)
+	VMOVUPS      Y0, 96(R11)
+	VMOVUPS      Y10, 128(R11)
+	VMOVUPS      Y0, 160(R11)
+	VMOVUPS      Y11, 192(R11)
+	VMOVUPS      Y0, 224(R11)
+	VMOVUPS      Y12, 256(R11)
+	VMOVUPS      Y0, 288(R11)
+	VMOVUPS      Y13, 320(R11)
+	VMOVUPS      Y0, 352(R11)
+	VMOVUPS      Y14, 384(R11)
+	VMOVUPS      Y0, 416(R11)
+	VMOVUPS      Y15, 448(R11)
+	VMOVUPS      Y0, 480(R11)
+	CMPQ         AX, BX
+	JEQ          p5_next
+	ADDQ         $0x08, AX
+	CMPQ         AX, BX
+	CMOVQGT      BX, AX
+	JMP          p5_square
+
+p5_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p5_line
+	VZEROUPPER
+	RET
+
+p6:
+	MOVQ (DI), R12
+	MOVQ 16(DI), R13
+	MOVQ 184(DI), R8
+	MOVQ 104(DI), R10
+	MOVQ 112(DI), BX
+	SUBQ $0x08, BX
+
+p6_line:
+	XORL AX, AX
+
+p6_square:
+	LEAQ         (R12)(AX*8), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y0
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y1
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y2
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y3
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y4
+	ADDQ         88(DI), SI
+	VMOVUPS      (SI), Y8
+	VSHUFPS      $0x88, 32(SI), Y8, Y10
+	VSHUFPS      $0xdd, 32(SI), Y8, Y11
+	VMOVUPS      (SI)(R10*1), Y8
+	VSHUFPS      $0x88, 32(SI)(R10*1), Y8, Y12
+	VSHUFPS      $0xdd, 32(SI)(R10*1), Y8, Y13
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y10, Y10
+	VPERMPD      $0xd8, Y10, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y9
+	VUNPCKLPS    Y3, Y2, Y10
+	VUNPCKHPS    Y3, Y2, Y11
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y13
+	VUNPCKLPS    Y7, Y6, Y14
+	VUNPCKHPS    Y7, Y6, Y15
+	VSHUFPS      $0x44, Y10, Y8, Y0
+	VSHUFPS      $0xee, Y10, Y8, Y1
+	VSHUFPS      $0x44, Y11, Y9, Y2
+	VSHUFPS      $0xee, Y11, Y9, Y3
+	VSHUFPS      $0x44, Y14, Y12, Y4
+	VSHUFPS      $0xee, Y14, Y12, Y5
+	VSHUFPS      $0x44, Y15, Y13, Y6
+	VSHUFPS      $0xee, Y15, Y13, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y12
+	VPERM2F128   $0x20, Y5, Y1, Y9
+	VPERM2F128   $0x31, Y5, Y1, Y13
+	VPERM2F128   $0x20, Y6, Y2, Y10
+	VPERM2F128   $0x31, Y6, Y2, Y14
+	VPERM2F128   $0x20, Y7, Y3, Y11
+	VPERM2F128   $0x31, Y7, Y3, Y15
+	VXORPS       Y0, Y0, Y0
+	MOVQ         8(DI), R9
+	VBROADCASTSS (R9), Y1
+	VMULPS       Y1, Y8, Y8
+	VMULPS       Y1, Y9, Y9
+	VMULPS       Y1, Y10, Y10
+	VMULPS       Y1, Y11, Y11
+	VMULPS       Y1, Y12, Y12
+	VMULPS       Y1, Y13, Y13
+	VMULPS       Y1, Y14, Y14
+	VMULPS       Y1, Y15, Y15
+	MOVQ         AX, R11
+	SHLQ         $0x06, R11
+	ADDQ         R13, R11
+	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y0, 32(R11)
+	VMOVUPS      Y9, 64(R11)
+	VMOVUPS      Y0, 96(R11)
+	VMOVUPS      Y10, 128(R11)
+	VMOVUPS      Y0, 160(R11)
+	VMOVUPS      Y11, 192(R11)
+	VMOVUPS      Y0, 224(R11)
+	VMOVUPS      Y12, 256(R11)
+	VMOVUPS      Y0, 288(R11)
+	VMOVUPS      Y13, 320(R11)
+	VMOVUPS      Y0, 352(R11)
+	VMOVUPS      Y14, 384(R11)
+	VMOVUPS      Y0, 416(R11)
+	VMOVUPS      Y15, 448(R11)
+	VMOVUPS      Y0, 480(R11)
+	CMPQ         AX, BX
+	JEQ          p6_next
+	ADDQ         $0x08, AX
+	CMPQ         AX, BX
+	CMOVQGT      BX, AX
+	JMP          p6_square
+
+p6_next:
+	ADDQ 192(DI), R12
+	ADDQ 200(DI), R13
+	DECQ R8
+	JNZ  p6_line
+	VZEROUPPER
+	RET
+
+// func rowsInAVX2(a *Tile)
+// Requires: AVX, FMA3
+TEXT ·rowsInAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), DI
+	MOVQ         (DI), SI
+	MOVQ         16(DI), DX
+	MOVQ         104(DI), AX
+	MOVQ         56(DI), BX
+	MOVQ         112(DI), CX
+	VBROADCASTSS factor4<>+0(SB), Y15
+	VBROADCASTSS factor5<>+0(SB), Y14
+
+pixel:
+	MOVQ         SI, R9
+	VMOVUPS      (R9), Y0
+	ADDQ         AX, R9
+	VMOVUPS      (R9), Y1
+	ADDQ         AX, R9
+	VMOVUPS      (R9), Y2
+	ADDQ         AX, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         AX, R9
+	VMOVUPS      (R9), Y4
+	ADDQ         AX, R9
+	VMOVUPS      (R9), Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  Y0, Y15, Y6
+	VFNMADD231PS Y2, Y14, Y6
+	VMOVAPS      Y4, Y9
+	VFNMADD231PS Y2, Y15, Y9
+	VMOVAPS      Y3, Y10
+	VFNMADD231PS Y1, Y15, Y10
+	VADDPS       Y10, Y9, Y7
+	VSUBPS       Y10, Y9, Y8
+	VFMADD231PS  Y1, Y15, Y5
+	VFNMADD231PS Y3, Y14, Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y1, Y3, Y3
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y9
+	VSUBPS       Y3, Y4, Y10
+	MOVQ         DX, R9
+	VMOVUPS      Y6, (R9)
+	ADDQ         BX, R9
+	VMOVUPS      Y7, (R9)
+	ADDQ         BX, R9
+	VMOVUPS      Y8, (R9)
+	ADDQ         BX, R9
+	VMOVUPS      Y9, (R9)
+	ADDQ         BX, R9
+	VMOVUPS      Y10, (R9)
+	ADDQ         BX, R9
+	VMOVUPS      Y5, (R9)
+	ADDQ         $0x40, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNZ          pixel
+	VZEROUPPER
+	RET
+
+DATA factor4<>+0(SB)/4, $0x40800000
+GLOBL factor4<>(SB), RODATA|NOPTR, $4
+
+DATA factor5<>+0(SB)/4, $0x40a00000
+GLOBL factor5<>(SB), RODATA|NOPTR, $4
+
+// func rowsOutAVX2(a *Tile)
+// Requires: AVX
+TEXT ·rowsOutAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), DI
+	MOVQ         (DI), SI
+	MOVQ         16(DI), DX
+	MOVQ         88(DI), AX
+	MOVQ         200(DI), BX
+	MOVQ         112(DI), CX
+	ADDQ         CX, CX
+	VBROADCASTSS 152(DI), Y15
+	VBROADCASTSS 156(DI), Y14
+
+half:
+	MOVQ    SI, R9
+	VMOVUPS (R9), Y0
+	ADDQ    AX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    AX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    AX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    AX, R9
+	VMOVUPS (R9), Y4
+	ADDQ    AX, R9
+	VMOVUPS (R9), Y5
+	VADDPS  Y2, Y1, Y6
+	VSUBPS  Y2, Y1, Y7
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y7, Y5, Y5
+	VADDPS  Y4, Y3, Y6
+	VSUBPS  Y4, Y3, Y7
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y7, Y7, Y7
+	VADDPS  Y7, Y5, Y5
+	VMAXPS  Y0, Y15, Y0
+	VMINPS  Y0, Y14, Y0
+	VMOVUPS Y0, (DX)
+	VMAXPS  Y5, Y15, Y5
+	VMINPS  Y5, Y14, Y5
+	VMOVUPS Y5, (DX)(BX*1)
+	ADDQ    $0x20, SI
+	ADDQ    $0x20, DX
+	DECQ    CX
+	JNZ     half
+	VZEROUPPER
+	RET
+
 // func double32AVX512(a *Tile, out *float32, step int)
 // Requires: AVX, AVX512F
 TEXT ·double32AVX512(SB), NOSPLIT, $0-24
@@ -36851,7 +46106,7 @@ p1_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p1_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -36897,25 +46152,19 @@ p1_floats:
 	VADDPS (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -37186,7 +46435,7 @@ p2_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p2_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -37248,33 +46497,27 @@ p2_floats:
 	VADDPS (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -37627,7 +46870,7 @@ p3_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p3_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -37705,41 +46948,35 @@ p3_floats:
 	VADDPS (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -38174,7 +47411,7 @@ p4_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p4_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -38268,49 +47505,43 @@ p4_floats:
 	VADDPS (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -38828,7 +48059,7 @@ p5_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p5_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -38938,57 +48169,51 @@ p5_floats:
 	VADDPS (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -39588,7 +48813,7 @@ p6_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p6_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -39714,65 +48939,59 @@ p6_floats:
 	VADDPS (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -40454,7 +49673,7 @@ p7_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p7_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -40596,73 +49815,67 @@ p7_floats:
 	VADDPS (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -41426,7 +50639,7 @@ p8_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p8_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -41584,81 +50797,75 @@ p8_floats:
 	VADDPS (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -42505,7 +51712,7 @@ p9_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p9_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -42679,89 +51886,83 @@ p9_floats:
 	VADDPS (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -43690,7 +52891,7 @@ p10_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p10_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -43880,97 +53081,91 @@ p10_floats:
 	VADDPS (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -44981,7 +54176,7 @@ p11_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p11_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -45187,105 +54382,99 @@ p11_floats:
 	VADDPS (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -46378,7 +55567,7 @@ p12_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p12_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -46600,113 +55789,107 @@ p12_floats:
 	VADDPS (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -47882,7 +57065,7 @@ p13_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p13_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -48120,121 +57303,115 @@ p13_floats:
 	VADDPS (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -49492,7 +58669,7 @@ p14_asked:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p14_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -49746,129 +58923,123 @@ p14_floats:
 	VADDPS (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -50050,7 +59221,7 @@ p1_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p1_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -50089,20 +59260,14 @@ p1_floats:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -50251,7 +59416,7 @@ p2_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p2_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -50300,24 +59465,18 @@ p2_floats:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -50515,7 +59674,7 @@ p3_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p3_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -50574,28 +59733,22 @@ p3_floats:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -50842,7 +59995,7 @@ p4_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p4_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -50911,32 +60064,26 @@ p4_floats:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -51233,7 +60380,7 @@ p5_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p5_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -51312,36 +60459,30 @@ p5_floats:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -51687,7 +60828,7 @@ p6_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p6_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -51776,40 +60917,34 @@ p6_floats:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -52204,7 +61339,7 @@ p7_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p7_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -52303,44 +61438,38 @@ p7_floats:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -52784,7 +61913,7 @@ p8_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p8_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -52893,48 +62022,42 @@ p8_floats:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -53428,7 +62551,7 @@ p9_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p9_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -53547,52 +62670,46 @@ p9_floats:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -54135,7 +63252,7 @@ p10_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p10_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -54264,56 +63381,50 @@ p10_floats:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -54905,7 +64016,7 @@ p11_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p11_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -55044,60 +64155,54 @@ p11_floats:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -55738,7 +64843,7 @@ p12_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p12_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -55887,64 +64992,58 @@ p12_floats:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -56635,7 +65734,7 @@ p13_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p13_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -56794,68 +65893,62 @@ p13_floats:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -57595,7 +66688,7 @@ p14_step:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p14_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -57764,72 +66857,66 @@ p14_floats:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -57908,7 +66995,7 @@ p1_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p1_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -57954,25 +67041,19 @@ p1_floats:
 	VADDPS (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -58028,7 +67109,7 @@ p2_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p2_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -58090,33 +67171,27 @@ p2_floats:
 	VADDPS (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -58179,7 +67254,7 @@ p3_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p3_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -58257,41 +67332,35 @@ p3_floats:
 	VADDPS (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -58361,7 +67430,7 @@ p4_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p4_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -58455,49 +67524,43 @@ p4_floats:
 	VADDPS (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -58576,7 +67639,7 @@ p5_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p5_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -58686,57 +67749,51 @@ p5_floats:
 	VADDPS (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -58822,7 +67879,7 @@ p6_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p6_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -58948,65 +68005,59 @@ p6_floats:
 	VADDPS (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -59099,7 +68150,7 @@ p7_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p7_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -59241,73 +68292,67 @@ p7_floats:
 	VADDPS (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -59407,7 +68452,7 @@ p8_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p8_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -59565,81 +68610,75 @@ p8_floats:
 	VADDPS (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -59748,7 +68787,7 @@ p9_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p9_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -59922,89 +68961,83 @@ p9_floats:
 	VADDPS (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -60120,7 +69153,7 @@ p10_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p10_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -60310,97 +69343,91 @@ p10_floats:
 	VADDPS (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -60523,7 +69550,7 @@ p11_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p11_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -60729,105 +69756,99 @@ p11_floats:
 	VADDPS (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -60957,7 +69978,7 @@ p12_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p12_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -61179,113 +70200,107 @@ p12_floats:
 	VADDPS (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -61424,7 +70439,7 @@ p13_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p13_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -61662,121 +70677,115 @@ p13_floats:
 	VADDPS (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -61922,7 +70931,7 @@ p14_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p14_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -62176,129 +71185,123 @@ p14_floats:
 	VADDPS (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -62373,7 +71376,7 @@ p1_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p1_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p1_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -62412,20 +71415,14 @@ p1_floats:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -62474,7 +71471,7 @@ p2_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p2_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p2_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -62523,24 +71520,18 @@ p2_floats:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -62593,7 +71584,7 @@ p3_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p3_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p3_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -62652,28 +71643,22 @@ p3_floats:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -62730,7 +71715,7 @@ p4_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p4_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p4_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -62799,32 +71784,26 @@ p4_floats:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -62887,7 +71866,7 @@ p5_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p5_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p5_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -62966,36 +71945,30 @@ p5_floats:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -63062,7 +72035,7 @@ p6_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p6_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p6_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -63151,40 +72124,34 @@ p6_floats:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -63255,7 +72222,7 @@ p7_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p7_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p7_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -63354,44 +72321,38 @@ p7_floats:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -63466,7 +72427,7 @@ p8_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p8_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p8_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -63575,48 +72536,42 @@ p8_floats:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -63697,7 +72652,7 @@ p9_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p9_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p9_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -63816,52 +72771,46 @@ p9_floats:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -63946,7 +72895,7 @@ p10_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p10_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p10_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -64075,56 +73024,50 @@ p10_floats:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -64213,7 +73156,7 @@ p11_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p11_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p11_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -64352,60 +73295,54 @@ p11_floats:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -64498,7 +73435,7 @@ p12_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p12_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p12_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -64647,64 +73584,58 @@ p12_floats:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -64803,7 +73734,7 @@ p13_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p13_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p13_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -64962,68 +73893,62 @@ p13_floats:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -65126,7 +74051,7 @@ p14_run:
 	ADDQ         88(DI), SI
 	DECQ         R8
 	JNZ          p14_block
-	CMPB         186(DI), $0x00
+	CMPB         210(DI), $0x00
 	JEQ          p14_floats
 	MOVQ         32(DI), SI
 	TESTQ        SI, SI
@@ -65295,72 +74220,66 @@ p14_floats:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -65734,25 +74653,19 @@ p1_asked:
 	VADDPS (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -66230,33 +75143,27 @@ p2_asked:
 	VADDPS (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -66868,41 +75775,35 @@ p3_asked:
 	VADDPS (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -67648,49 +76549,43 @@ p4_asked:
 	VADDPS (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -68571,57 +77466,51 @@ p5_asked:
 	VADDPS (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -69636,65 +78525,59 @@ p6_asked:
 	VADDPS (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -70843,73 +79726,67 @@ p7_asked:
 	VADDPS (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -72192,81 +81069,75 @@ p8_asked:
 	VADDPS (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -73684,89 +82555,83 @@ p9_asked:
 	VADDPS (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -75318,97 +84183,91 @@ p10_asked:
 	VADDPS (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -77094,105 +85953,99 @@ p11_asked:
 	VADDPS (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -79012,113 +87865,107 @@ p12_asked:
 	VADDPS (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -81073,121 +89920,115 @@ p13_asked:
 	VADDPS (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -83276,129 +92117,123 @@ p14_asked:
 	VADDPS (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -83632,20 +92467,14 @@ p1_step:
 	VADDPS (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -83948,24 +92777,18 @@ p2_step:
 	VADDPS (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -84367,28 +93190,22 @@ p3_step:
 	VADDPS (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -84889,32 +93706,26 @@ p4_step:
 	VADDPS (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -85515,36 +94326,30 @@ p5_step:
 	VADDPS (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -86244,40 +95049,34 @@ p6_step:
 	VADDPS (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -87076,44 +95875,38 @@ p7_step:
 	VADDPS (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -88011,48 +96804,42 @@ p8_step:
 	VADDPS (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -89050,52 +97837,46 @@ p9_step:
 	VADDPS (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -90192,56 +98973,50 @@ p10_step:
 	VADDPS (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -91437,60 +100212,54 @@ p11_step:
 	VADDPS (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -92785,64 +101554,58 @@ p12_step:
 	VADDPS (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -94237,68 +103000,62 @@ p13_step:
 	VADDPS (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -95792,72 +104549,66 @@ p14_step:
 	VADDPS (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -95956,25 +104707,19 @@ p1_run:
 	VADDPS       (R11), Z1, Z1
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -96057,33 +104802,27 @@ p2_run:
 	VADDPS       (R11), Z3, Z3
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -96180,41 +104919,35 @@ p3_run:
 	VADDPS       (R11), Z5, Z5
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -96325,49 +105058,43 @@ p4_run:
 	VADDPS       (R11), Z7, Z7
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -96494,57 +105221,51 @@ p5_run:
 	VADDPS       (R11), Z9, Z9
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -96685,65 +105406,59 @@ p6_run:
 	VADDPS       (R11), Z11, Z11
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -96898,73 +105613,67 @@ p7_run:
 	VADDPS       (R11), Z13, Z13
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 
@@ -97133,81 +105842,75 @@ p8_run:
 	VADDPS       (R11), Z15, Z15
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
+	VMOVUPS      Z15, (R11)
 	VZEROUPPER
 	RET
 
@@ -97392,89 +106095,83 @@ p9_run:
 	VADDPS       (R11), Z17, Z17
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
+	VMOVUPS      Z17, (R11)
 	VZEROUPPER
 	RET
 
@@ -97673,97 +106370,91 @@ p10_run:
 	VADDPS       (R11), Z19, Z19
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
+	VMOVUPS      Z19, (R11)
 	VZEROUPPER
 	RET
 
@@ -97976,105 +106667,99 @@ p11_run:
 	VADDPS       (R11), Z21, Z21
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
+	VMOVUPS      Z21, (R11)
 	VZEROUPPER
 	RET
 
@@ -98301,113 +106986,107 @@ p12_run:
 	VADDPS       (R11), Z23, Z23
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
+	VMOVUPS      Z23, (R11)
 	VZEROUPPER
 	RET
 
@@ -98650,121 +107329,115 @@ p13_run:
 	VADDPS       (R11), Z25, Z25
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
+	VMOVUPS      Z25, (R11)
 	VZEROUPPER
 	RET
 
@@ -99021,129 +107694,123 @@ p14_run:
 	VADDPS       (R11), Z27, Z27
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	VMAXPS       Z14, Z30, Z14
-	VMAXPS       Z15, Z30, Z15
-	VMAXPS       Z16, Z30, Z16
-	VMAXPS       Z17, Z30, Z17
-	VMAXPS       Z18, Z30, Z18
-	VMAXPS       Z19, Z30, Z19
-	VMAXPS       Z20, Z30, Z20
-	VMAXPS       Z21, Z30, Z21
-	VMAXPS       Z22, Z30, Z22
-	VMAXPS       Z23, Z30, Z23
-	VMAXPS       Z24, Z30, Z24
-	VMAXPS       Z25, Z30, Z25
-	VMAXPS       Z26, Z30, Z26
-	VMAXPS       Z27, Z30, Z27
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
+	VMOVUPS      Z13, (R11)
+	ADDQ         56(DI), BX
+	MOVQ         BX, R11
+	VMAXPS       Z14, Z30, Z14
 	VMINPS       Z14, Z31, Z14
+	VMOVUPS      Z14, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z15, Z30, Z15
 	VMINPS       Z15, Z31, Z15
+	VMOVUPS      Z15, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z16, Z30, Z16
 	VMINPS       Z16, Z31, Z16
+	VMOVUPS      Z16, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z17, Z30, Z17
 	VMINPS       Z17, Z31, Z17
+	VMOVUPS      Z17, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z18, Z30, Z18
 	VMINPS       Z18, Z31, Z18
+	VMOVUPS      Z18, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z19, Z30, Z19
 	VMINPS       Z19, Z31, Z19
+	VMOVUPS      Z19, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z20, Z30, Z20
 	VMINPS       Z20, Z31, Z20
+	VMOVUPS      Z20, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z21, Z30, Z21
 	VMINPS       Z21, Z31, Z21
+	VMOVUPS      Z21, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z22, Z30, Z22
 	VMINPS       Z22, Z31, Z22
+	VMOVUPS      Z22, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z23, Z30, Z23
 	VMINPS       Z23, Z31, Z23
+	VMOVUPS      Z23, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z24, Z30, Z24
 	VMINPS       Z24, Z31, Z24
+	VMOVUPS      Z24, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z25, Z30, Z25
 	VMINPS       Z25, Z31, Z25
+	VMOVUPS      Z25, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z26, Z30, Z26
 	VMINPS       Z26, Z31, Z26
+	VMOVUPS      Z26, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z27, Z30, Z27
 	VMINPS       Z27, Z31, Z27
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
-	ADDQ    56(DI), BX
-	MOVQ    BX, R11
-	VMOVUPS Z14, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z15, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z16, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z17, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z18, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z19, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z20, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z21, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z22, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z23, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z24, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z25, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z26, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z27, (R11)
+	VMOVUPS      Z27, (R11)
 	VZEROUPPER
 	RET
 
@@ -99232,20 +107899,14 @@ p1_run:
 	VADDPS       (R11), Z0, Z0
 
 p1_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p1_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	CMPL         156(DI), $0x7f800000
-	JEQ          p1_store
 	VMINPS       Z0, Z31, Z0
-
-p1_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
+	VMOVUPS      Z0, (R11)
 	VZEROUPPER
 	RET
 
@@ -99313,24 +107974,18 @@ p2_run:
 	VADDPS       (R11), Z1, Z1
 
 p2_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p2_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	CMPL         156(DI), $0x7f800000
-	JEQ          p2_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
-
-p2_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
+	VMOVUPS      Z1, (R11)
 	VZEROUPPER
 	RET
 
@@ -99407,28 +108062,22 @@ p3_run:
 	VADDPS       (R11), Z2, Z2
 
 p3_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p3_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	CMPL         156(DI), $0x7f800000
-	JEQ          p3_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
-
-p3_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
+	VMOVUPS      Z2, (R11)
 	VZEROUPPER
 	RET
 
@@ -99514,32 +108163,26 @@ p4_run:
 	VADDPS       (R11), Z3, Z3
 
 p4_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p4_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	CMPL         156(DI), $0x7f800000
-	JEQ          p4_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
-
-p4_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
+	VMOVUPS      Z3, (R11)
 	VZEROUPPER
 	RET
 
@@ -99636,36 +108279,30 @@ p5_run:
 	VADDPS       (R11), Z4, Z4
 
 p5_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p5_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	CMPL         156(DI), $0x7f800000
-	JEQ          p5_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
-
-p5_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
+	VMOVUPS      Z4, (R11)
 	VZEROUPPER
 	RET
 
@@ -99771,40 +108408,34 @@ p6_run:
 	VADDPS       (R11), Z5, Z5
 
 p6_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p6_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	CMPL         156(DI), $0x7f800000
-	JEQ          p6_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
-
-p6_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
+	VMOVUPS      Z5, (R11)
 	VZEROUPPER
 	RET
 
@@ -99919,44 +108550,38 @@ p7_run:
 	VADDPS       (R11), Z6, Z6
 
 p7_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p7_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	CMPL         156(DI), $0x7f800000
-	JEQ          p7_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
-
-p7_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
+	VMOVUPS      Z6, (R11)
 	VZEROUPPER
 	RET
 
@@ -100080,48 +108705,42 @@ p8_run:
 	VADDPS       (R11), Z7, Z7
 
 p8_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p8_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	CMPL         156(DI), $0x7f800000
-	JEQ          p8_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
-
-p8_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
+	VMOVUPS      Z7, (R11)
 	VZEROUPPER
 	RET
 
@@ -100256,52 +108875,46 @@ p9_run:
 	VADDPS       (R11), Z8, Z8
 
 p9_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p9_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	CMPL         156(DI), $0x7f800000
-	JEQ          p9_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
-
-p9_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
+	VMOVUPS      Z8, (R11)
 	VZEROUPPER
 	RET
 
@@ -100445,56 +109058,50 @@ p10_run:
 	VADDPS       (R11), Z9, Z9
 
 p10_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p10_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	CMPL         156(DI), $0x7f800000
-	JEQ          p10_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
-
-p10_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
+	VMOVUPS      Z9, (R11)
 	VZEROUPPER
 	RET
 
@@ -100647,60 +109254,54 @@ p11_run:
 	VADDPS       (R11), Z10, Z10
 
 p11_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p11_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	CMPL         156(DI), $0x7f800000
-	JEQ          p11_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
-
-p11_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
+	VMOVUPS      Z10, (R11)
 	VZEROUPPER
 	RET
 
@@ -100862,64 +109463,58 @@ p12_run:
 	VADDPS       (R11), Z11, Z11
 
 p12_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p12_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	CMPL         156(DI), $0x7f800000
-	JEQ          p12_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
-
-p12_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
+	VMOVUPS      Z11, (R11)
 	VZEROUPPER
 	RET
 
@@ -101092,68 +109687,62 @@ p13_run:
 	VADDPS       (R11), Z12, Z12
 
 p13_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p13_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	CMPL         156(DI), $0x7f800000
-	JEQ          p13_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
-
-p13_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
+	VMOVUPS      Z12, (R11)
 	VZEROUPPER
 	RET
 
@@ -101335,72 +109924,66 @@ p14_run:
 	VADDPS       (R11), Z13, Z13
 
 p14_clamp:
-	CMPQ         144(DI), $0x00
-	JEQ          p14_store
 	VBROADCASTSS 152(DI), Z30
 	VBROADCASTSS 156(DI), Z31
+	MOVQ         16(DI), BX
+	MOVQ         48(DI), R9
+	MOVQ         BX, R11
 	VMAXPS       Z0, Z30, Z0
-	VMAXPS       Z1, Z30, Z1
-	VMAXPS       Z2, Z30, Z2
-	VMAXPS       Z3, Z30, Z3
-	VMAXPS       Z4, Z30, Z4
-	VMAXPS       Z5, Z30, Z5
-	VMAXPS       Z6, Z30, Z6
-	VMAXPS       Z7, Z30, Z7
-	VMAXPS       Z8, Z30, Z8
-	VMAXPS       Z9, Z30, Z9
-	VMAXPS       Z10, Z30, Z10
-	VMAXPS       Z11, Z30, Z11
-	VMAXPS       Z12, Z30, Z12
-	VMAXPS       Z13, Z30, Z13
-	CMPL         156(DI), $0x7f800000
-	JEQ          p14_store
 	VMINPS       Z0, Z31, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z1, Z30, Z1
 	VMINPS       Z1, Z31, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z2, Z30, Z2
 	VMINPS       Z2, Z31, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z3, Z30, Z3
 	VMINPS       Z3, Z31, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z4, Z30, Z4
 	VMINPS       Z4, Z31, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z5, Z30, Z5
 	VMINPS       Z5, Z31, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z6, Z30, Z6
 	VMINPS       Z6, Z31, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z7, Z30, Z7
 	VMINPS       Z7, Z31, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z8, Z30, Z8
 	VMINPS       Z8, Z31, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z9, Z30, Z9
 	VMINPS       Z9, Z31, Z9
+	VMOVUPS      Z9, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z10, Z30, Z10
 	VMINPS       Z10, Z31, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z11, Z30, Z11
 	VMINPS       Z11, Z31, Z11
+	VMOVUPS      Z11, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z12, Z30, Z12
 	VMINPS       Z12, Z31, Z12
+	VMOVUPS      Z12, (R11)
+	ADDQ         R9, R11
+	VMAXPS       Z13, Z30, Z13
 	VMINPS       Z13, Z31, Z13
-
-p14_store:
-	MOVQ    16(DI), BX
-	MOVQ    48(DI), R9
-	MOVQ    BX, R11
-	VMOVUPS Z0, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z1, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z2, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z3, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z4, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z5, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z6, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z7, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z8, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z9, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z10, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z11, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z12, (R11)
-	ADDQ    R9, R11
-	VMOVUPS Z13, (R11)
+	VMOVUPS      Z13, (R11)
 	VZEROUPPER
 	RET
 

@@ -108,13 +108,17 @@ func Depthwise(a *Tile) bool {
 	return true
 }
 
-// Depthwise3 is depthwise for a.Cols = 3, a.Pix = a.ColStride = 64 and no a.Res.
+// Depthwise3 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
 // It reports whether the tier in use has the kernel.
 func Depthwise3(a *Tile) bool {
-	if active == &generic {
+	switch active {
+	case &avx512bf16, &avx512vnni, &avx512:
+		depthwise3AVX512(a)
+	case &avxvnni, &avx2:
+		depthwise3AVX2(a)
+	default:
 		return false
 	}
-	depthwise3AVX2(a)
 	return true
 }
 
@@ -163,6 +167,56 @@ func PoolSum8(a *Tile) bool {
 		return false
 	}
 	poolSum8AVX2(a)
+	return true
+}
+
+// Planes computes a.Lines lines of a.Blocks times 16 pixels and a.Pixels planes of output channels from one plane of input.
+// It reports whether the tier in use has the kernel.
+func Planes(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	planesAVX2(a)
+	return true
+}
+
+// PoolMaxPlanes computes a.Lines lines of the maxima of 2×2 pixels of a.Pixels planes, a.Cols of each line, at least 8. Pixels of the result have 16 channels.
+// It reports whether the tier in use has the kernel.
+func PoolMaxPlanes(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	poolMaxPlanesAVX2(a)
+	return true
+}
+
+// PoolSumPlanes is poolMaxPlanes for sums, multiplied by the float at a.W.
+// It reports whether the tier in use has the kernel.
+func PoolSumPlanes(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	poolSumPlanesAVX2(a)
+	return true
+}
+
+// RowsIn transforms six rows of a.Cols pixels of 16 channels to those of F(2,5), of 8 channels, a.OutBlock bytes apart.
+// It reports whether the tier in use has the kernel.
+func RowsIn(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	rowsInAVX2(a)
+	return true
+}
+
+// RowsOut transforms six rows of a.Cols products of F(2,5), a.BlockStride bytes apart, to two rows of pixels of 16 channels, a.OutLine bytes apart, between a.Lo and a.Hi.
+// It reports whether the tier in use has the kernel.
+func RowsOut(a *Tile) bool {
+	if active == &generic {
+		return false
+	}
+	rowsOutAVX2(a)
 	return true
 }
 

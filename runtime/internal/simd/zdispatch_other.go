@@ -36,7 +36,7 @@ func Double16(a *Tile, out *float32, step int) bool { return false }
 // It reports whether the tier in use has the kernel.
 func Depthwise(a *Tile) bool { return false }
 
-// Depthwise3 is depthwise for a.Cols = 3, a.Pix = a.ColStride = 64 and no a.Res.
+// Depthwise3 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
 // It reports whether the tier in use has the kernel.
 func Depthwise3(a *Tile) bool { return false }
 
@@ -55,6 +55,26 @@ func PoolMax8(a *Tile) bool { return false }
 // PoolSum8 computes the sum of a.Bias and the window of each of a.Pixels pixels of 8 channels. The other channels of a pixel become zero, unless pixels are 8 floats apart.
 // It reports whether the tier in use has the kernel.
 func PoolSum8(a *Tile) bool { return false }
+
+// Planes computes a.Lines lines of a.Blocks times 16 pixels and a.Pixels planes of output channels from one plane of input.
+// It reports whether the tier in use has the kernel.
+func Planes(a *Tile) bool { return false }
+
+// PoolMaxPlanes computes a.Lines lines of the maxima of 2×2 pixels of a.Pixels planes, a.Cols of each line, at least 8. Pixels of the result have 16 channels.
+// It reports whether the tier in use has the kernel.
+func PoolMaxPlanes(a *Tile) bool { return false }
+
+// PoolSumPlanes is poolMaxPlanes for sums, multiplied by the float at a.W.
+// It reports whether the tier in use has the kernel.
+func PoolSumPlanes(a *Tile) bool { return false }
+
+// RowsIn transforms six rows of a.Cols pixels of 16 channels to those of F(2,5), of 8 channels, a.OutBlock bytes apart.
+// It reports whether the tier in use has the kernel.
+func RowsIn(a *Tile) bool { return false }
+
+// RowsOut transforms six rows of a.Cols products of F(2,5), a.BlockStride bytes apart, to two rows of pixels of 16 channels, a.OutLine bytes apart, between a.Lo and a.Hi.
+// It reports whether the tier in use has the kernel.
+func RowsOut(a *Tile) bool { return false }
 
 // Pair32 is tile32 for input values and weights that are pairs of bfloat16.
 // It reports whether the tier in use has the kernel.

@@ -136,7 +136,7 @@ func (k *Depthwise) row(in []uint32, stride int, w []float32, bias *[block]float
 	a.Pix, a.OutPix, a.Rows, a.RowStride, a.Cols, a.ColStride = k.SW*pixelBytes, pixelBytes, k.KH, row*4, k.KW, k.DW*pixelBytes
 	for h := range 2 {
 		a.W, a.Bias = unsafe.Pointer(&w[h*len(w)/2]), unsafe.Pointer(&bias[h*lanes])
-		a.DepthwiseLine(unsafe.Pointer(&windows[h][0]), unsafe.Pointer(&out[h][0]), nil, k.Dst.W)
+		a.DepthwiseLines(unsafe.Pointer(&windows[h][0]), unsafe.Pointer(&out[h][0]), nil, k.Dst.W, 1)
 	}
 	store(dst, out[0], out[1], residual, k.Act)
 }
