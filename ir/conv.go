@@ -187,6 +187,9 @@ func windowShape(x Shape, kernel, strides, pads, dilations, extra []int) (Shape,
 			return nil, fmt.Errorf("spatial axis %d: padding %d and %d crops more than %d elements", i, begin, end, in[i])
 		}
 		if extra != nil {
+			if extra[i] >= strides[i] {
+				return nil, fmt.Errorf("spatial axis %d: the room of %d that ceil_mode adds is not below the stride of %d", i, extra[i], strides[i])
+			}
 			end += int64(extra[i])
 		}
 		n, window := int64(in[i])+begin+end, span(kernel[i], dilations[i])

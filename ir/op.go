@@ -23,10 +23,18 @@ func CheckConstants(n *Node) error {
 		return nil
 	}
 	if err := c.checkConstants(n); err != nil {
-		return fmt.Errorf("%s: %w", n, err)
+		return &ConstantError{n, err}
 	}
 	return nil
 }
+
+// ConstantError is the error of [CheckConstants].
+type ConstantError struct {
+	Node   *Node
+	Reason error
+}
+
+func (e *ConstantError) Error() string { return fmt.Sprintf("%s: %v", e.Node, e.Reason) }
 
 // Info holds the facts about an op beside its rule of types. Passes, back ends, the text
 // form and docs/ops.md read them.

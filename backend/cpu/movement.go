@@ -425,7 +425,10 @@ func (b *builder) scatterPlain(n *ir.Node, s ir.Scatter) error {
 	o := scatter{b.plain(n.In[0]), b.plain(n.In[ir.ScatterIndices]), b.plain(n.In[ir.ScatterUpdates]), b.newDense(n.Out[0]), s.Reduction}
 	m := ofSize[scatterer](o.src)
 	if s.Reduction != ir.ReplaceUpdates {
-		m = elements[o.src.DType].(scatterer)
+		var ok bool
+		if m, ok = elements[o.src.DType].(scatterer); !ok {
+			return unsupportedType(o.src.DType)
+		}
 	}
 	b.emitPlain("Scatter"+o.doc(), []*place{o.src, o.idx, o.updates}, []*place{o.dst}, func() kernel.Kernel { return m.scatter(o) })
 	return nil

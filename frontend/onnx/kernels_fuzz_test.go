@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -150,6 +151,9 @@ func FuzzKernels(f *testing.F) {
 		}
 		before := ir.Format(g)
 		if _, err := passes.Run(g, &passes.Config{Verify: true}); err != nil {
+			if errors.As(err, new(*ir.ConstantError)) {
+				return // such as an index outside its axis, once the operand is computed
+			}
 			t.Fatalf("%v\n%s", err, before)
 		}
 		p, err := cpu.Build(g, cpu.Config{})
