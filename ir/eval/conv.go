@@ -114,6 +114,7 @@ func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
 	stride := c.Strides[len(c.Strides)-1]
 	y := ir.NewTensor(t)
 	set := writer(y)
+	p := withBorder(c, x.Shape, v, wf, kernel, out)
 	rowTaps := make([][]tap, rows)
 	for r := range rowTaps {
 		at := make([]int, len(out)-1)
@@ -127,7 +128,42 @@ func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
 		n, g, b := i/(c.Groups*blocks), i/blocks%c.Groups, i%blocks
 		m0 := g*mg + b*together
 		num := min(together, g*mg+mg-m0)
+		store := func(k, row int, sums []float64) {
+			base := (n*m+m0+k)*outs + row*width
+			for j, s := range sums {
+				if bias != nil {
+					s += bias[m0+k]
+				}
+				if res != nil {
+					s += res[base+j]
+				}
+				set(base+j, c.Epilogue.Eval(s))
+			}
+		}
 		var acc [together][]float64
+		if p != nil && num == together {
+			for k := range acc {
+				acc[k] = make([]float64, p.rows*p.width)
+			}
+			for row := 0; row < rows; row += p.rows {
+				count := min(p.rows, rows-row)
+				list := p.taps((count-1)*p.width + width)
+				for k := range acc {
+					clear(acc[k])
+				}
+				for ch := range cg {
+					w := wf[(m0*cg+ch)*ks:]
+					plane := p.v[(n*x.Shape[1]+g*cg+ch)*p.size:][row*p.width : p.size]
+					quad(&acc, plane, list, 1, [together][]float64{w, w[cg*ks:], w[2*cg*ks:], w[3*cg*ks:]})
+				}
+				for k := range acc {
+					for r := range count {
+						store(k, row+r, acc[k][r*p.width:][:width])
+					}
+				}
+			}
+			return
+		}
 		for k := range num {
 			acc[k] = make([]float64, width)
 		}
@@ -156,20 +192,52 @@ func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
 				}
 			}
 			for k := range num {
-				base := (n*m+m0+k)*outs + r*width
-				for j, s := range acc[k] {
-					if bias != nil {
-						s += bias[m0+k]
-					}
-					if res != nil {
-						s += res[base+j]
-					}
-					set(base+j, c.Epilogue.Eval(s))
-				}
+				store(k, r, acc[k])
 			}
 		}
 	})
 	return one(y)
+}
+
+// padded is the operand of a convolution of pictures with stride 1, with its border. The rows of
+// a plane, and the sums over them, follow one another, so that loops are long even if rows are
+// short. Between two rows are sums that nobody reads.
+type padded struct {
+	v                 []float64
+	size, width, rows int   // of a plane, of a row, and the number of rows that are computed together
+	at                []int // the position of each tap
+}
+
+// withBorder returns nil for other convolutions, if the operand is large, and if a weight is infinite or
+// NaN: its product with the border would be NaN.
+func withBorder(c ir.Conv, x ir.Shape, v, w []float64, kernel, out ir.Shape) *padded {
+	const most, together = 1 << 23, 512 // elements of the operand; sums that stay in L1
+	if len(kernel) != 2 || len(x) != 4 || c.Strides[0] != 1 || c.Strides[1] != 1 || slices.Min(c.Pads) < 0 || out.Len() == 0 {
+		return nil
+	}
+	high, width := x[2]+c.Pads[0]+c.Pads[2], x[3]+c.Pads[1]+c.Pads[3]
+	p := &padded{size: high * width, width: width, rows: max(1, together/width)}
+	if p.size > most/max(1, x[0]*x[1]) || slices.ContainsFunc(w, func(f float64) bool { return f-f != 0 }) {
+		return nil
+	}
+	p.v = make([]float64, x[0]*x[1]*p.size)
+	for i := range x[0] * x[1] * x[2] {
+		plane, row := i/x[2], i%x[2]
+		copy(p.v[plane*p.size+(row+c.Pads[0])*width+c.Pads[1]:], v[i*x[3]:][:x[3]])
+	}
+	for k := range kernel.Len() {
+		p.at = append(p.at, k/kernel[1]*c.Dilations[0]*width+k%kernel[1]*c.Dilations[1])
+	}
+	return p
+}
+
+// taps returns the taps for n sums.
+func (p *padded) taps(n int) []tap {
+	var list []tap
+	for k, at := range p.at {
+		list = append(list, tap{weight: k, row: at, hi: n})
+	}
+	return list
 }
 
 // quad adds the products of a row of one channel to the sums of four output channels. It takes
