@@ -30,7 +30,7 @@ const %t : f32[16] = seed=6
 %v = Conv(%x, %i) strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=16
 %q = Conv(%r, %j) strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=24
 %c = Conv(%v, %w, %b, %q, %s, %t) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] groups=2 prologue=Relu epilogue=Relu
-%y = Pool(%c) kind=avg kernel=[3,3] strides=[1,1] pads=[1,1,1,1] extra=[1,1] dilations=[1,1] countPad=true
+%y = Pool(%c) kind=avg kernel=[4,4] strides=[2,2] pads=[1,1,1,1] extra=[1,1] dilations=[1,1] countPad=true
 output "y" %y
 `},
 		Float32, tile{32, 32, 16, 4, 4}, 2,
