@@ -154,7 +154,7 @@ func Rows(w []float32, oc, ic, kw int) (out []float32) {
 		for i := range one {
 			sum := 0.
 			for y, f := range g {
-				sum += f * float64(w[(i/kw*5+y)*kw+i%kw])
+				sum += float64(f * float64(w[(i/kw*5+y)*kw+i%kw])) // rounded, so that all machines write the same weights
 			}
 			one[i] = float32(sum)
 		}
