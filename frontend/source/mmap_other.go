@@ -13,6 +13,3 @@ func Map(f *os.File) (data []byte, release func() error, err error) {
 	data, err = io.ReadAll(f)
 	return data, func() error { return nil }, err
 }
-
-// unload does nothing: the file is read, not mapped.
-func unload([]byte) {}

@@ -24,11 +24,3 @@ func Map(f *os.File) (data []byte, release func() error, err error) {
 	}
 	return data, func() error { return syscall.Munmap(data) }, nil
 }
-
-// unload drops the pages of a mapped file. The next access reads them from the file, or from the
-// system's cache of it.
-func unload(data []byte) {
-	if len(data) > 0 {
-		_ = syscall.Madvise(data, syscall.MADV_DONTNEED) // only advice
-	}
-}
