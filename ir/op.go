@@ -36,6 +36,8 @@ type ConstantError struct {
 
 func (e *ConstantError) Error() string { return fmt.Sprintf("%s: %v", e.Node, e.Reason) }
 
+func (e *ConstantError) Unwrap() error { return e.Reason }
+
 // Info holds the facts about an op beside its rule of types. Passes, back ends, the text
 // form and docs/ops.md read them.
 type Info struct {

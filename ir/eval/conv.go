@@ -114,15 +114,18 @@ func conv(c ir.Conv, a call) ([]*ir.Tensor, error) {
 	stride := c.Strides[len(c.Strides)-1]
 	y := ir.NewTensor(t)
 	set := writer(y)
-	p := withBorder(c, x.Shape, v, wf, kernel, out)
+	// Four output channels share each read of the input.
+	const together = 4
+	var p *padded
+	if mg >= together {
+		p = withBorder(c, x.Shape, v, wf, kernel, out)
+	}
 	rowTaps := make([][]tap, rows)
 	for r := range rowTaps {
 		at := make([]int, len(out)-1)
 		coordinates(r, out[:len(out)-1], at)
 		rowTaps[r] = taps(in, out, kernel, c.Strides, c.Pads, c.Dilations, at)
 	}
-	// Four output channels share each read of the input.
-	const together = 4
 	blocks := (mg + together - 1) / together
 	parallel(t.Shape[0]*c.Groups*blocks, func(i int) {
 		n, g, b := i/(c.Groups*blocks), i/blocks%c.Groups, i%blocks
@@ -208,8 +211,8 @@ type padded struct {
 	at                []int // the position of each tap
 }
 
-// withBorder returns nil for other convolutions, if the operand is large, and if a weight is infinite or
-// NaN: its product with the border would be NaN.
+// withBorder returns nil if c has another stride, other axes or a border that crops, if the operand
+// is large, and if a weight is infinite or NaN: its product with the border would be NaN.
 func withBorder(c ir.Conv, x ir.Shape, v, w []float64, kernel, out ir.Shape) *padded {
 	const most, together = 1 << 23, 512 // elements of the operand; sums that stay in L1
 	if len(kernel) != 2 || len(x) != 4 || c.Strides[0] != 1 || c.Strides[1] != 1 || slices.Min(c.Pads) < 0 || out.Len() == 0 {
@@ -249,10 +252,8 @@ func quad(acc *[4][]float64, plane []float64, list []tap, stride int, w [4][]flo
 		if lo >= hi {
 			break
 		}
-		if s.lo < lo || hi < s.hi {
-			single(acc, plane, s, s.lo, lo, stride, w)
-			single(acc, plane, s, hi, s.hi, stride, w)
-		}
+		single(acc, plane, s, s.lo, lo, stride, w)
+		single(acc, plane, s, hi, s.hi, stride, w)
 		v0, v1, v2, v3 := w[0][s.weight], w[1][s.weight], w[2][s.weight], w[3][s.weight]
 		w0, w1, w2, w3 := w[0][t.weight], w[1][t.weight], w[2][t.weight], w[3][t.weight]
 		a0, a1, a2, a3 := acc[0][lo:hi], acc[1][lo:hi], acc[2][lo:hi], acc[3][lo:hi]
@@ -276,10 +277,8 @@ func quad(acc *[4][]float64, plane []float64, list []tap, stride int, w [4][]flo
 				a3[j] = a3[j] + x*v3 + y*w3
 			}
 		}
-		if t.lo < lo || hi < t.hi {
-			single(acc, plane, t, t.lo, lo, stride, w)
-			single(acc, plane, t, hi, t.hi, stride, w)
-		}
+		single(acc, plane, t, t.lo, lo, stride, w)
+		single(acc, plane, t, hi, t.hi, stride, w)
 		list = list[2:]
 	}
 	for _, s := range list {
