@@ -15,7 +15,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-ENGINE, NETWORK, MODEL, THREADS, DIR, PRECISION = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), Path(sys.argv[5]), sys.argv[6]
+ENGINE, NETWORK, MODEL, THREADS, DIR, PRECISION = sys.argv[1], sys.argv[2], os.path.abspath(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5]).absolute(), sys.argv[6]
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 
 import numpy as np  # noqa: E402  (it reads the environment)
@@ -73,6 +73,7 @@ class mnn:
 
     def prepare(self, x):
         import _tools  # the library beneath mnnconvert, which would report its use over the network
+        os.chdir(DIR)  # it leaves a file in the working directory
         _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", MODEL, "--MNNModel", str(DIR / "model.mnn"), "--bizCode", "bench"])
 
     def load(self):

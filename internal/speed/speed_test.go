@@ -44,10 +44,10 @@ func TestTables(t *testing.T) {
 `},
 		{"no costs", Costs(slow), "\n"},
 		{"side by side", Beside(1, fast, slow), `
-| model | AVX-512: modelc | ONNX Runtime | × | × the fastest other | AVX2: modelc | ONNX Runtime | × | × the fastest other | cold start | memory |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-| lenet5 | 0.0200 | 0.0500 | **2.50** | **2.00** | 0.0400 | 0.0600 | **1.50** | **1.50** | **0.10** | **0.10** |
-| vgg16 | 100 | 250 | **2.50** | **2.50** | – | – | – | – | – | – |
+| model | AVX-512: ms | × | × the fastest other | AVX2: ms | × | × the fastest other | cold start | memory |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| lenet5 | 0.0200 | **2.50** | **2.00** | 0.0400 | **1.50** | **1.50** | **0.10** | **0.10** |
+| vgg16 | 100 | **2.50** | **2.50** | – | – | – | – | – |
 `},
 	} {
 		if diff := cmp.Diff(strings.TrimPrefix(c.want, "\n"), c.got); diff != "" {

@@ -57,16 +57,16 @@ func Costs(rows []*Row) string {
 }
 
 // Beside returns a table that shows kinds of machines side by side: for each network of the
-// first report the times with a number of threads, and the costs of processes on the first
-// machine, if it has them.
+// first report modelc's time with a number of threads beside the other engines', and the
+// costs of processes on the first machine, if it has them.
 func Beside(threads int, reports ...[]*Row) string {
 	var b strings.Builder
 	b.WriteString("| model |")
 	for _, rows := range reports {
-		fmt.Fprintf(&b, " %s: modelc | ONNX Runtime | × | × the fastest other |", title(rows[0].Tier))
+		fmt.Fprintf(&b, " %s: ms | × | × the fastest other |", title(rows[0].Tier))
 	}
 	costs := slices.ContainsFunc(reports[0], func(r *Row) bool { return r.Threads == threads && r.Process != nil })
-	columns := 1 + 4*len(reports)
+	columns := 1 + 3*len(reports)
 	if costs {
 		b.WriteString(" cold start | memory |")
 		columns += 2
@@ -79,7 +79,7 @@ func Beside(threads int, reports ...[]*Row) string {
 		fmt.Fprintf(&b, "| %s |", first.Model)
 		for _, rows := range reports {
 			r := find(rows, first.Model, threads)
-			fmt.Fprintf(&b, " %s | %s | %s | %s |", number(r.Ms["modelc"]), number(r.Ms["onnxruntime"]), r.times("onnxruntime"), ratio(r.fastest(), r.Ms["modelc"]))
+			fmt.Fprintf(&b, " %s | %s | %s |", number(r.Ms["modelc"]), r.times("onnxruntime"), ratio(r.fastest(), r.Ms["modelc"]))
 		}
 		if costs {
 			p := cmp.Or(first.Process, new(Process))
