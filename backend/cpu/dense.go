@@ -71,6 +71,9 @@ func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int, half bool) ker
 	if trans {
 		k, m = m, k
 	}
+	if inOrder(rows, k) {
+		rows = nil // programs for other batch sizes may read the same weights without rows
+	}
 	form := fmt.Sprintf("dense %v %d", trans, len(rows))
 	if rows != nil {
 		form += fmt.Sprint(" ", rows[:min(len(rows), 33)])
@@ -88,6 +91,16 @@ func (b *builder) packDense(t *ir.Tensor, trans bool, rows []int, half bool) ker
 	return b.layerParts(form, t, pack.DenseLen(k, m), func(yield func([]float32) bool) {
 		pack.DenseParts(t.Float32s(), k, m, trans, rows)(yield)
 	})
+}
+
+// inOrder reports whether rows are 0 … k−1.
+func inOrder(rows []int, k int) bool {
+	for i, r := range rows {
+		if r != i {
+			return false
+		}
+	}
+	return len(rows) == k
 }
 
 // densePlain lowers a dense layer whose weights are computed or are not float32.

@@ -92,7 +92,7 @@ func (o *conv) inBlocks() int { return nc16.blocks(o.in.c) }
 // single returns the same convolution of a batch of one example.
 func (o *conv) single() *conv {
 	one := *o
-	one.in.n, one.out.n = 1, 1
+	one.in.n, one.out.n, one.batch = 1, 1, 1
 	return &one
 }
 

@@ -26,9 +26,9 @@ type Division struct {
 	Nodes  map[*ir.Node]*ir.Node
 }
 
-// Divide divides g where the sum of gain over the nodes of the tail is the largest. gain
-// is the time that a node gains, or loses if it is negative, if it runs for the whole
-// batch. Divide returns nil if the whole graph gains most, or if it cannot be divided.
+// Divide divides g where the sum of gain over the nodes of the tail is the largest, and of
+// equal sums where the value between the parts is the smallest. gain is the time that a
+// node gains, or loses if it is negative, if it runs for the whole batch. Divide returns nil if the whole graph gains most, or if it cannot be divided.
 func Divide(g *ir.Graph, gain func(n *ir.Node) float64) (*Division, error) {
 	if len(g.Inputs) != 1 || g.Inputs[0].Type.Rank() == 0 || g.Inputs[0].Type.Shape[0] < 2 {
 		return nil, nil
@@ -43,7 +43,7 @@ func Divide(g *ir.Graph, gain func(n *ir.Node) float64) (*Division, error) {
 	for i, node := range g.Nodes {
 		at[node] = i
 	}
-	best, least := 0, 0.0
+	best, least, size := 0, 0.0, 0
 	one := map[*ir.Value]ir.Type{x: single(x.Type)}
 	last := lastUse(x, at)
 	var open []*ir.Value // values of the body that nodes not yet in the body read
@@ -55,8 +55,8 @@ func Divide(g *ir.Graph, gain func(n *ir.Node) float64) (*Division, error) {
 		v := node.Out[0]
 		one[v] = t
 		open = append(slices.DeleteFunc(open, func(v *ir.Value) bool { return lastUse(v, at) <= i }), v)
-		if len(open) == 1 && last <= i && before[i+1] < least {
-			best, least = i+1, before[i+1]
+		if sum, elements := before[i+1], t.Shape.Len(); len(open) == 1 && last <= i && (sum < least || best > 0 && sum == least && elements < size) {
+			best, least, size = i+1, sum, elements
 		}
 	}
 	if best == 0 {

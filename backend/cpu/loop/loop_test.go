@@ -16,7 +16,7 @@ func names(g *ir.Graph) string {
 	return strings.Join(list, " ")
 }
 
-// The graph is divided where the tail gains most, at a single value.
+// The graph is divided where the tail gains most, at a single value, and at a small one.
 func TestDivide(t *testing.T) {
 	g := build(t)
 	for _, c := range []struct {
@@ -29,6 +29,7 @@ func TestDivide(t *testing.T) {
 		{[]float64{-3, 1, -1, -1, 9}, "a b c m", "y"},
 		{[]float64{-1, -1, 3, 1, 9}, "a", "b c m y"}, // behind b, a and b are read
 		{[]float64{-1, -1, -1, -1, -9}, "a b c m", "y"},
+		{[]float64{-1, -2, 0, 0, 9}, "a b c m", "y"}, // m is smaller than c
 	} {
 		d, err := Divide(g, func(n *ir.Node) float64 { return c.gains[at(g, n)] })
 		if err != nil {
