@@ -121,7 +121,7 @@ func enlarged(x, y ir.Shape) (strides []int, ok bool) {
 // of x that y has there. It returns nil if the chain from x to y moves elements in another
 // way, or moves none.
 func channelsMoved(x, y *ir.Value, strides []int) [][]int {
-	got, ok := positions(x, y)
+	got, _, ok := positions(x, y)
 	if !ok {
 		return nil
 	}

@@ -60,7 +60,7 @@ func upsampling(x, y *ir.Value) (op ir.Resize, ok bool) {
 	if len(s) < 3 || len(s) > 5 || s.Len() == 0 || s.Len() == y.Type.Shape.Len() || !x.Type.DType.IsFloat() {
 		return op, false
 	}
-	got, ok := positions(x, y)
+	got, alone, ok := positions(x, y)
 	if !ok {
 		return op, false
 	}
@@ -78,7 +78,9 @@ func upsampling(x, y *ir.Value) (op ir.Resize, ok bool) {
 		if len(op.Scales) < len(s) || op.Scales[0] != 1 { // the batch is not an axis of an image
 			continue
 		}
-		if want, ok := compute(numbered(s), []ir.Op{op}); ok && slices.Equal(got, want) {
+		first := op
+		first.Shape = alone(shape)
+		if want, ok := compute(numbered(alone(s)), []ir.Op{first}); ok && slices.Equal(got, want) {
 			return op, true
 		}
 	}

@@ -84,21 +84,56 @@ func permOf(v *ir.Value) ([]int, bool) {
 const maxPositions = 1 << 25
 
 // positions returns, for each element of y, its position in x. The nodes from x to y must
-// rearrange the elements of one operand. ok is false if the tensors are too large to
-// evaluate.
-func positions(x, y *ir.Value) (at []float64, ok bool) {
-	if x.Type.Shape.Len() > maxPositions {
-		return nil, false
-	}
-	var chain []ir.Op
+// rearrange the elements of one operand. If each of them keeps the examples of a batch apart,
+// positions returns those of the first example, whose shapes are alone of x's and of y's.
+// ok is false if the tensors are too large to evaluate.
+func positions(x, y *ir.Value) (at []float64, alone func(ir.Shape) ir.Shape, ok bool) {
+	var chain, first []ir.Op
 	for v := y; v != x; v = v.Def().In[0] {
-		if v.Type.Shape.Len() > maxPositions {
-			return nil, false
-		}
 		chain = append(chain, v.Def().Op)
+		if op := ofFirst(v.Def()); op != nil {
+			first = append(first, op)
+		}
+	}
+	alone = func(s ir.Shape) ir.Shape { return s }
+	if len(first) == len(chain) && len(x.Type.Shape) > 0 {
+		chain = first
+		alone = func(s ir.Shape) ir.Shape { return append(ir.Shape{1}, s[1:]...) }
+	}
+	for v := y; ; v = v.Def().In[0] {
+		if alone(v.Type.Shape).Len() > maxPositions {
+			return nil, nil, false
+		}
+		if v == x {
+			break
+		}
 	}
 	slices.Reverse(chain)
-	return compute(numbered(x.Type.Shape), chain)
+	at, ok = compute(numbered(alone(x.Type.Shape)), chain)
+	return at, alone, ok
+}
+
+// ofFirst returns the op that does for the first example of a batch, as a batch of one, what
+// n does for each. It returns nil if n may move elements from one example to another.
+func ofFirst(n *ir.Node) ir.Op {
+	s, t := n.In[0].Type.Shape, n.Out[0].Type.Shape
+	if len(s) == 0 || len(t) == 0 || s[0] != t[0] {
+		return nil
+	}
+	shape := append(ir.Shape{1}, t[1:]...)
+	switch op := n.Op.(type) {
+	case ir.Reshape:
+		return ir.Reshape{Shape: shape}
+	case ir.Expand:
+		if len(s) == len(t) {
+			return ir.Expand{Shape: shape}
+		}
+	case ir.Transpose:
+		if op.Perm[0] == 0 {
+			return op
+		}
+	}
+	return nil
 }
 
 // numbered returns a tensor of the positions of its elements, which float64

@@ -10,10 +10,10 @@ import (
 
 // sinkTranspose moves transpositions towards the outputs: a node that reads a transposed
 // value reads the value itself, and its result is transposed instead. Two transpositions that
-// meet become one or cancel. A transposition in front of a flattened operand of a Dense layer
-// permutes the weights of the layer. A Dense layer over the channels of every pixel becomes a
-// 1×1 convolution. Networks with channels last have a transposition around every convolution.
-// After the pass, none is left inside them.
+// meet become one or cancel. A Dense layer over the channels of every pixel becomes a 1×1
+// convolution. Networks with channels last have a transposition around every convolution.
+// After the pass, none is left inside them but those in front of flattened operands of Dense
+// layers: the back end orders the weights of such a layer for the untransposed operand.
 //
 // A transposition moves past element-wise nodes whose other operands are constants, have the
 // same transposition, or keep the order of their elements when transposed, like a factor per
@@ -70,8 +70,8 @@ func (s *sinker) visit(n *ir.Node) (bool, error) {
 	if len(n.Out) != 1 || len(n.In) == 0 {
 		return false, nil
 	}
-	if _, ok := n.Op.(ir.Dense); ok {
-		return s.dense(n)
+	if op, ok := n.Op.(ir.Dense); ok {
+		return s.pointwise(n, op)
 	}
 	var perm []int
 	for _, v := range n.In {
@@ -525,53 +525,14 @@ func (s *sinker) lift(v *ir.Value, perm []int, at *ir.Node) (*ir.Value, error) {
 	return m.Out[0], nil
 }
 
-// dense makes a dense layer that reads a flattened transposition read the
-// flattened value, with permuted weights.
-func (s *sinker) dense(n *ir.Node) (bool, error) {
-	op := n.Op.(ir.Dense)
-	flat := n.In[0].Def()
-	w := n.Const(ir.Weights)
-	if w == nil || !isReshape(flat) {
-		return false, nil
-	}
-	if moved, err := s.pointwise(n, op, flat.In[0]); moved || err != nil {
-		return moved, err
-	}
-	perm, ok := permOf(flat.In[0])
-	if !ok || perm[0] != 0 || flat.In[0].Type.Shape[0] != n.In[0].Type.Shape[0] {
-		return false, nil
-	}
-	src := flat.In[0].Def().In[0]
-	// order[j] is the former position of feature j of the untransposed value.
-	inner := src.Type.Shape[1:]
-	order := make([]int, inner.Len())
-	st := flat.In[0].Type.Shape.Strides()
-	at := make([]int, len(inner))
-	for j := range order {
-		p := j
-		for i := len(inner) - 1; i >= 0; i-- {
-			at[i] = p % inner[i]
-			p /= inner[i]
-		}
-		for i := 1; i < len(perm); i++ {
-			order[j] += at[perm[i]-1] * st[i]
-		}
-	}
-	f, err := s.g.InsertBefore(n, flat.Name, ir.Reshape{Shape: n.In[0].Type.Shape}, src)
-	if err != nil {
-		return false, err
-	}
-	f.Absorb(flat)
-	n.Absorb(flat.In[0].Def())
-	s.g.SetInput(n, 0, f.Out[0])
-	s.g.SetInput(n, ir.Weights, s.g.AddConst(n.In[ir.Weights].Name+".permuted", permuteRows(w, op.TransW, order)))
-	return true, nil
-}
-
-// pointwise replaces a dense layer over the channels of each pixel of x, a
-// transposed image, by a 1×1 convolution. The layer is written as Reshape to
+// pointwise replaces a dense layer over the channels of each pixel of a
+// transposed image by a 1×1 convolution. The layer is written as Reshape to
 // [pixels, C], Dense, and Reshape to the image.
-func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
+func (s *sinker) pointwise(n *ir.Node, op ir.Dense) (bool, error) {
+	if n.Const(ir.Weights) == nil || !isReshape(n.In[0].Def()) {
+		return false, nil
+	}
+	x := n.In[0].Def().In[0]
 	perm, ok := sinkable(x)
 	last := x.Type.Rank() - 1
 	back := n.Out[0].OnlyUse()
@@ -609,24 +570,4 @@ func (s *sinker) pointwise(n *ir.Node, op ir.Dense, x *ir.Value) (bool, error) {
 	t.Absorb(x.Def())
 	redirect(s.g, back, t.Out[0])
 	return true, nil
-}
-
-// permuteRows returns weights whose row j is row order[j] of w. If trans is set, it permutes
-// columns instead.
-func permuteRows(w *ir.Tensor, trans bool, order []int) *ir.Tensor {
-	out := ir.NewTensor(w.Type)
-	size := w.DType.Size()
-	src, dst := w.Bytes(), out.Bytes()
-	k := len(order)
-	m := w.Shape.Len() / k
-	for j, from := range order {
-		if !trans {
-			copy(dst[j*m*size:(j+1)*m*size], src[from*m*size:])
-			continue
-		}
-		for o := range m {
-			copy(dst[(o*k+j)*size:(o*k+j+1)*size], src[(o*k+from)*size:])
-		}
-	}
-	return out
 }

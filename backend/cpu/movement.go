@@ -58,29 +58,46 @@ func (b *builder) onlyFlattened(n *ir.Node) bool {
 }
 
 // flattened returns the image that x flattens if the memory of the image can be
-// read as a matrix. For each column of the matrix, rows has the row of the weights
-// that belongs to it, or −1 for an unused channel. The image is nil if there is
-// none.
-func (b *builder) flattened(x *ir.Value) (*place, []int) {
-	if x.Def() == nil {
+// read as a matrix. The image may be transposed before. For each column of the matrix,
+// rows has the row of the weights that belongs to it, or −1 for an unused channel. The
+// image is nil if there is none.
+func (b *builder) flattened(x *ir.Value) (img *place, rows []int) {
+	d := x.Def()
+	if d == nil {
 		return nil, nil
 	}
-	if _, ok := x.Def().Op.(ir.Reshape); !ok {
+	if _, ok := d.Op.(ir.Reshape); !ok {
 		return nil, nil
 	}
-	img := b.images[x.Def().In[0]]
+	from, perm := d.In[0], []int(nil)
+	if t := from.Def(); t != nil && b.images[from] == nil {
+		if op, ok := t.Op.(ir.Transpose); ok && op.Perm[0] == 0 {
+			from, perm = t.In[0], op.Perm
+		}
+	}
+	img = b.images[from]
 	if img == nil || !img.contiguous() || img.dims.n != x.Type.Shape[0] {
 		return nil, nil
 	}
-	d, lanes := img.dims, img.form.block
-	rows := make([]int, 0, img.plane()*img.blocks())
+	stride := from.Type.Shape.Strides() // of the axes of the image, in x
+	if perm != nil {
+		for i, st := range d.In[0].Type.Shape.Strides() {
+			stride[perm[i]] = st
+		}
+	}
+	// An image [N,C,W] has one row.
+	channel, row, column := stride[1], stride[len(stride)-2], stride[len(stride)-1]
+	lanes := img.form.block
+	rows = make([]int, 0, img.plane()*img.blocks())
 	for cb := range img.blocks() {
-		for px := range d.h * d.w {
-			for c := cb * lanes; c < (cb+1)*lanes; c++ {
-				if c < d.c {
-					rows = append(rows, c*d.h*d.w+px)
-				} else {
-					rows = append(rows, -1)
+		for h := range img.dims.h {
+			for w := range img.dims.w {
+				for c := cb * lanes; c < (cb+1)*lanes; c++ {
+					if c < img.dims.c {
+						rows = append(rows, c*channel+h*row+w*column)
+					} else {
+						rows = append(rows, -1)
+					}
 				}
 			}
 		}
@@ -89,10 +106,13 @@ func (b *builder) flattened(x *ir.Value) (*place, []int) {
 }
 
 // transpose emits a transposition. It defers one that moves the channels to axis
-// 1, because packing can do it. A transposition of an image to channels last
-// becomes the unpacking of the image.
+// 1, because packing can do it, and none that only flattened operands of dense layers
+// read. A transposition of an image to channels last becomes the unpacking of the image.
 func (b *builder) transpose(n *ir.Node, t ir.Transpose) error {
 	x, v := n.In[0], n.Out[0]
+	if !slices.ContainsFunc(v.Uses(), func(u ir.Use) bool { return u.Node == nil || !b.onlyFlattened(u.Node) }) {
+		return nil // the readers read the image
+	}
 	r := x.Type.Rank()
 	isImageRank := (r == 3 || r == 4) && hasForm(v.Type)
 	if src := b.dense[x]; src != nil && !src.nhwc && isImageRank && slices.Equal(t.Perm, ir.ChannelsFirst(r)) && plan.OutputOf(v) < 0 {
