@@ -320,6 +320,7 @@ func convTranspose(c ir.ConvTranspose, args call) ([]*ir.Tensor, error) {
 		g := o / mg
 		at, kt := make([]int, last), make([]int, r)
 		dst := y[i*outs : (i+1)*outs]
+		sums := make([]float64, width)
 		for k := range ks {
 			coordinates(k, kernel, kt)
 			// Column x of the input adds to column first+x·stride of the output.
@@ -343,12 +344,30 @@ func convTranspose(c ir.ConvTranspose, args call) ([]*ir.Tensor, error) {
 					continue
 				}
 				d := dst[to*out[last]:][:out[last]]
-				for ch := g * cg; ch < (g+1)*cg; ch++ {
-					weight := wf[(ch*mg+o-g*mg)*ks+k]
-					src := v[(n*x.Shape[1]+ch)*ins+row*width:][:width]
-					for j := lo; j < hi; j++ {
-						d[first+j*stride] += src[j] * weight
+				for j := lo; j < hi; j++ {
+					sums[j] = d[first+j*stride]
+				}
+				// Four channels share each access to the sums.
+				source := func(ch int) []float64 { return v[(n*x.Shape[1]+ch)*ins+row*width:][lo:hi] }
+				weight := func(ch int) float64 { return wf[(ch*mg+o-g*mg)*ks+k] }
+				ch, end := g*cg, (g+1)*cg
+				for ; ch+4 <= end; ch += 4 {
+					s0, s1, s2, s3 := source(ch), source(ch+1), source(ch+2), source(ch+3)
+					w0, w1, w2, w3 := weight(ch), weight(ch+1), weight(ch+2), weight(ch+3)
+					sums := sums[lo:hi]
+					s0, s1, s2, s3 = s0[:len(sums)], s1[:len(sums)], s2[:len(sums)], s3[:len(sums)]
+					for j, s := range sums {
+						sums[j] = s + s0[j]*w0 + s1[j]*w1 + s2[j]*w2 + s3[j]*w3
 					}
+				}
+				for ; ch < end; ch++ {
+					s, w := source(ch), weight(ch)
+					for j := range s {
+						sums[lo+j] += s[j] * w
+					}
+				}
+				for j := lo; j < hi; j++ {
+					d[first+j*stride] = sums[j]
 				}
 			}
 		}
