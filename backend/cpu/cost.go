@@ -52,7 +52,7 @@ func (b *builder) batchGain(n *ir.Node) float64 {
 	images, bytes := 0, 0
 	for _, v := range append(n.In[:len(n.In):len(n.In)], n.Out...) {
 		switch {
-		case v == nil:
+		case v == nil || betweenPointAndDepth(v):
 		case v.Const != nil:
 			weights += v.Type.Shape.Len()
 		default:
@@ -66,6 +66,19 @@ func (b *builder) batchGain(n *ir.Node) float64 {
 		gain -= float64(images) / size / imagePerNs
 	}
 	return gain
+}
+
+// betweenPointAndDepth reports whether one step computes v, by a 1×1 convolution, and the
+// depthwise convolution that reads it. The step keeps v in L1 and L2. See leaveToDepthwise
+// for the rarer conditions.
+func betweenPointAndDepth(v *ir.Value) bool {
+	r := v.OnlyUse()
+	if r == nil || v.Def() == nil || r.In[0] != v {
+		return false
+	}
+	point, ok := v.Def().Op.(ir.Conv)
+	depth, ok2 := r.Op.(ir.Conv)
+	return ok && ok2 && point.Groups == 1 && v.Def().In[ir.Weights].Type.Shape[2:].Len() == 1 && depth.IsDepthwise(v.Type.Shape, r.In[ir.Weights].Type.Shape)
 }
 
 // streamCost returns the part of the time to read weights that the arithmetic on

@@ -321,8 +321,13 @@ func (k *Conv) weights(c *Context, a *simd.Tile, u Unit, from, to int) (more boo
 	if c := k.Src.C % 16; to == k.Src.Blocks() && c > 0 && c <= 8 {
 		a.Half = 1
 	}
+	a.HalfOut = u.Width == 32 && halfOut(&k.Dst, u.Out)
 	return to == u.Blocks && !setAct(a, k.Act)
 }
+
+// halfOut reports whether the last 8 of the 32 channels of dst that start at a block do not
+// exist.
+func halfOut(dst *Image, block int) bool { return dst.C-16*block <= 24 }
 
 // output computes the given number of pixels of output row y, starting at column x.
 // It adds them to the sums in Dst if onto is set, otherwise to the residual. It
@@ -408,4 +413,4 @@ func (k *convTransformed) Part(c *Context, i, worker int) {
 // tiles.
 func tileWork(macs int) int { return macs / simd.Active().MACs }
 
-func (k *Conv) uses(_ *simd.Tier, use useFunc) { usesTiles(use) }
+func (k *Conv) uses(_ *simd.Tier, use useFunc) { usesTiles(&k.Dst, use) }

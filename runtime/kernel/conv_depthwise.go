@@ -126,4 +126,4 @@ func clearPixels(x []float32) {
 	}
 }
 
-func (k *ConvDepthwise) uses(_ *simd.Tier, use useFunc) { usesTiles(use) }
+func (k *ConvDepthwise) uses(_ *simd.Tier, use useFunc) { usesTiles(&k.Point.Dst, use) }

@@ -193,7 +193,7 @@ func TestConv(t *testing.T) {
 		for seed := range uint64(150) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			k := Conv{KH: pick(r, 1, 1, 2, 3, 5), KW: pick(r, 1, 1, 3, 4), SH: pick(r, 1, 1, 2, 3), SW: pick(r, 1, 1, 2), DH: pick(r, 1, 1, 2), DW: pick(r, 1, 1, 2)}
-			n, ic, oc := pick(r, 1, 1, 2), pick(r, 1, 3, 16, 17, 25, 40), pick(r, 1, 5, 16, 20, 32, 33, 49, 70)
+			n, ic, oc := pick(r, 1, 1, 2), pick(r, 1, 3, 16, 17, 25, 40), pick(r, 1, 5, 16, 20, 24, 25, 32, 33, 49, 56, 70)
 			groups := pick(r, 1, 1, 2, 3)
 			if k.Groups = groups; groups > 1 {
 				ic, oc = groups*pick(r, 16, 32), groups*pick(r, 16, 32, 48, 64)
@@ -693,7 +693,7 @@ func TestWinograd(t *testing.T) {
 		for seed := range uint64(80) {
 			r := rand.New(rand.NewPCG(seed, 4))
 			k := Winograd{M: pick(r, 2, 4, 6), PadTop: r.IntN(2), PadLeft: r.IntN(2), Tiles: pick(r, 3, 14, 20), OutBlocks: 1 + r.IntN(2), Act: pick(r, someActs...)}
-			n, ic, oc := pick(r, 1, 2), pick(r, 3, 16, 40), pick(r, 5, 16, 33, 64, 80)
+			n, ic, oc := pick(r, 1, 2), pick(r, 3, 16, 40), pick(r, 5, 16, 24, 33, 56, 64, 80)
 			h, w := 3+r.IntN(16), 3+r.IntN(26)
 			oh, ow, stride, taps := h+k.PadTop+r.IntN(2)-2, w+k.PadLeft+r.IntN(2)-2, 1, 3
 			switch r.IntN(5) {

@@ -382,4 +382,4 @@ func strassenSums(s []float32, stride int, first, second []float32, top, bottom 
 	}
 }
 
-func (k *Strassen) uses(_ *simd.Tier, use useFunc) { usesTiles(use) }
+func (k *Strassen) uses(_ *simd.Tier, use useFunc) { usesTiles(&k.Dst, use) }

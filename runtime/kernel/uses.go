@@ -11,7 +11,7 @@ import (
 // that a kernel calls only if [Uses] lists them. A copy of the runtime for one network
 // omits those that its kernels do not use.
 var Governed = []string{
-	"Tile32", "Tile16", "Run32", "Run16", "Run8", "Double32", "Double16", "Pair32", "Pair16", "PairRun32", "PairRun16",
+	"Tile32", "Tile24", "Tile16", "Run32", "Run16", "Run8", "Double32", "Double16", "Pair32", "Pair16", "PairRun32", "PairRun16",
 	"PoolMax", "PoolSum", "PoolMax8", "PoolSum8", "Planes", "PoolMaxPlanes", "PoolSumPlanes", "RowsIn", "RowsOut", "Interleave3",
 	"IntBlock32", "IntBlock16", "IntPixel32", "IntPixel16", "IntProduct32", "IntProduct16", "IntPair32", "IntPair16",
 	"Tanh", "Sigmoid", "Exp", "HardSwish", "Gelu", "LeakyRelu", "Silu",
@@ -69,9 +69,12 @@ func Uses(k Kernel, double bool, use func(micro string, pixels int)) {
 	}
 }
 
-// usesTiles is for kernels that compute whole images by register tiles.
-func usesTiles(use useFunc) {
+// usesTiles is for kernels that compute the whole image dst by register tiles.
+func usesTiles(dst *Image, use useFunc) {
 	use("Tile32", AnyPixels)
+	if dst.C%32 > 16 && halfOut(dst, dst.C/32*2) {
+		use("Tile24", AnyPixels)
+	}
 	use("Tile16", AnyPixels)
 }
 

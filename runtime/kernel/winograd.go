@@ -359,6 +359,7 @@ func (k *Winograd) multiply(c *Context, v, m, bias []float32, tiles, first, last
 		for ob := first; ob < last; ob++ {
 			position, weights, rows, cols := k.group(pos, ob, pitch)
 			a.W, a.Rows, a.Cols = unsafe.Pointer(&u[weights]), rows, cols
+			a.HalfOut = halfOut(&k.Dst, 2*ob)
 			// A group reads its block of weights once. That is too short for the
 			// hardware to prefetch.
 			var next int
@@ -477,7 +478,7 @@ func (k *Winograd) poolOutput(c *Context, n, b, ty, tx, run int, m, out []float3
 }
 
 func (k *Winograd) uses(_ *simd.Tier, use useFunc) {
-	usesTiles(use)
+	usesTiles(&k.Dst, use)
 	if k.Pool > 0 {
 		use("PoolMax", AnyPixels)
 	}

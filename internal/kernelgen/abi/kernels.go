@@ -69,6 +69,7 @@ const (
 var Kernels = append([]Kernel{
 	{"tile32", tile, "computes a.Pixels pixels by 32 output channels, 16 input channels per step.", all},
 	{"tile16", tile, "computes a.Pixels pixels by 16 output channels, 16 input channels per step.", all},
+	{"tile24", tile, "is tile32 whose last 8 output channels do not exist: their weights and bias are zero.", wide},
 	{"run32", tile, "computes a.Pixels pixels by 32 output channels, a.Run input values per step.", all},
 	{"run16", tile, "computes a.Pixels pixels by 16 output channels, a.Run input values per step.", all},
 	{"run8", tile, "computes a.Pixels pixels by the first 8 of 16 output channels, a.Run input values per step." + othersZero, narrow},

@@ -37,6 +37,9 @@ func main() {
 		}
 		g.kernel("tile32", 32, 16)
 		g.kernel("tile16", 16, 16)
+		if g.Bytes == 64 {
+			g.kernel("tile24", 32, 16)
+		}
 		g.kernel("run32", 32, 1)
 		g.kernel("run16", 16, 1)
 		g.channelKernel("depthwise", 16, true, func(x Mem, w, acc VecPhysical) { VFMADD231PS(x, w, acc) })
@@ -109,7 +112,7 @@ func (g generator) kernel(name string, width, unroll int) {
 			t.b /= 2
 			t.halves = true
 		}
-		t.pairs = strings.HasPrefix(name, "pair")
+		t.pairs, t.narrow = strings.HasPrefix(name, "pair"), name == "tile24"
 		if unroll > 1 && !t.pairs {
 			t.sets = g.sets(p)
 		}
@@ -144,6 +147,7 @@ type tile struct {
 	row    int  // the size in bytes of the weights of an input value
 	halves bool // whether the tile is computed in two halves of 16 channels
 	pairs  bool // whether an input value is a pair of bfloat16, with one set of accumulators
+	narrow bool // whether the last 8 of 32 channels do not exist
 }
 
 func arg(off int) Mem { return Mem{Base: RDI, Disp: off} }
@@ -312,16 +316,26 @@ func (t tile) multiply(weights []Mem, set int, pixel func(i int) Mem) {
 		}
 	default:
 		for blk, w := range weights {
-			VMOVUPS(w, t.Last(3-blk))
+			VMOVUPS(w, t.part(t.Last(3-blk), blk))
 		}
 		for i := range p {
 			x := t.Last(1 - i%2)
 			VBROADCASTSS(pixel(i), x)
 			for blk := range b {
-				VFMADD231PS(x, t.Last(3-blk), t.Regs[set+blk*p+i])
+				VFMADD231PS(t.part(x, blk), t.part(t.Last(3-blk), blk), t.part(t.Regs[set+blk*p+i], blk))
 			}
 		}
 	}
+}
+
+// part returns the part of register r that holds channels of block blk. Half of a register
+// takes half the time on processors whose vector units have 256 bits; the other half of a
+// result becomes zero.
+func (t tile) part(r VecPhysical, blk int) Op {
+	if t.narrow && blk == 1 {
+		return r.AsY()
+	}
+	return r
 }
 
 // halfOfPairs adds the products of one half of each pair. widen makes a float of that half.

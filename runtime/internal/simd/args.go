@@ -47,6 +47,9 @@ type Tile struct {
 	Pairs bool
 	// round makes Out and Res pixels of 16 pairs of bfloat16, see RoundLine.
 	round bool
+	// HalfOut reports whether the last 8 of 32 output channels do not exist: their weights
+	// and bias are zero, and kernels may leave out their products.
+	HalfOut bool
 	// ahead is next of the next tile of a line, 0 for the tile's own weights.
 	// Each tile prefetches aheadTile bytes, aheadStep bytes a step.
 	ahead                uintptr

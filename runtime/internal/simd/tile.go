@@ -27,7 +27,7 @@ func (a *Tile) Compute(width int) {
 		return
 	case width == 32:
 		a.prefetch()
-		if Tile32(a) {
+		if a.tile32() {
 			return
 		}
 	case Tile16(a):
@@ -42,11 +42,15 @@ func (a *Tile) steps16(width int) {
 		a.stepsOfPairs(width)
 		return
 	}
-	if width == 32 && Tile32(a) || width == 16 && Tile16(a) {
+	if width == 32 && a.tile32() || width == 16 && Tile16(a) {
 		return
 	}
 	a.compute(width, 16)
 }
+
+// tile32 is Tile32, without the products of channels that do not exist if there is a kernel
+// for that.
+func (a *Tile) tile32() bool { return a.HalfOut && Tile24(a) || Tile32(a) }
 
 // callBytes is the maximum size in bytes of the weights that one call of a micro-kernel
 // reads. A garbage collection waits for the end of a call, because no goroutine can be

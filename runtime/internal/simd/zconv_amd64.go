@@ -14,6 +14,11 @@ func tile32AVX512(a *Tile)
 //go:noescape
 func tile16AVX512(a *Tile)
 
+// tile24AVX512 is tile32 whose last 8 output channels do not exist: their weights and bias are zero.
+//
+//go:noescape
+func tile24AVX512(a *Tile)
+
 // run32AVX512 computes a.Pixels pixels by 32 output channels, a.Run input values per step.
 //
 //go:noescape

@@ -4,8 +4,9 @@
 
 package simd
 
+// Each function below reports whether the tier in use has the kernel.
+
 // Tile32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
-// It reports whether the tier in use has the kernel.
 func Tile32(a *Tile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -19,7 +20,6 @@ func Tile32(a *Tile) bool {
 }
 
 // Tile16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
-// It reports whether the tier in use has the kernel.
 func Tile16(a *Tile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -32,8 +32,18 @@ func Tile16(a *Tile) bool {
 	return true
 }
 
+// Tile24 is tile32 whose last 8 output channels do not exist: their weights and bias are zero.
+func Tile24(a *Tile) bool {
+	switch active {
+	case &avx512bf16, &avx512vnni, &avx512:
+		tile24AVX512(a)
+	default:
+		return false
+	}
+	return true
+}
+
 // Run32 computes a.Pixels pixels by 32 output channels, a.Run input values per step.
-// It reports whether the tier in use has the kernel.
 func Run32(a *Tile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -47,7 +57,6 @@ func Run32(a *Tile) bool {
 }
 
 // Run16 computes a.Pixels pixels by 16 output channels, a.Run input values per step.
-// It reports whether the tier in use has the kernel.
 func Run16(a *Tile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -61,7 +70,6 @@ func Run16(a *Tile) bool {
 }
 
 // Run8 computes a.Pixels pixels by the first 8 of 16 output channels, a.Run input values per step. The other channels of a pixel become zero, unless pixels are 8 floats apart.
-// It reports whether the tier in use has the kernel.
 func Run8(a *Tile) bool {
 	if active == &generic {
 		return false
@@ -71,7 +79,6 @@ func Run8(a *Tile) bool {
 }
 
 // Double32 accumulates a.Pixels pixels by 32 output channels in float64, step input values per step, and writes the sums to out.
-// It reports whether the tier in use has the kernel.
 func Double32(a *Tile, out *float32, step int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -83,7 +90,6 @@ func Double32(a *Tile, out *float32, step int) bool {
 }
 
 // Double16 accumulates a.Pixels pixels by 16 output channels in float64, step input values per step, and writes the sums to out.
-// It reports whether the tier in use has the kernel.
 func Double16(a *Tile, out *float32, step int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -95,7 +101,6 @@ func Double16(a *Tile, out *float32, step int) bool {
 }
 
 // Depthwise computes a.Pixels pixels of one block of 16 channels, one filter per channel.
-// It reports whether the tier in use has the kernel.
 func Depthwise(a *Tile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -109,7 +114,6 @@ func Depthwise(a *Tile) bool {
 }
 
 // Depthwise3 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
-// It reports whether the tier in use has the kernel.
 func Depthwise3(a *Tile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -123,7 +127,6 @@ func Depthwise3(a *Tile) bool {
 }
 
 // PoolMax computes the maximum of a.Bias and the window of each of a.Pixels pixels of one block.
-// It reports whether the tier in use has the kernel.
 func PoolMax(a *Tile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -137,7 +140,6 @@ func PoolMax(a *Tile) bool {
 }
 
 // PoolSum computes the sum of a.Bias and the window of each of a.Pixels pixels of one block.
-// It reports whether the tier in use has the kernel.
 func PoolSum(a *Tile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -151,7 +153,6 @@ func PoolSum(a *Tile) bool {
 }
 
 // PoolMax8 computes the maximum of a.Bias and the window of each of a.Pixels pixels of 8 channels. The other channels of a pixel become zero, unless pixels are 8 floats apart.
-// It reports whether the tier in use has the kernel.
 func PoolMax8(a *Tile) bool {
 	if active == &generic {
 		return false
@@ -161,7 +162,6 @@ func PoolMax8(a *Tile) bool {
 }
 
 // PoolSum8 computes the sum of a.Bias and the window of each of a.Pixels pixels of 8 channels. The other channels of a pixel become zero, unless pixels are 8 floats apart.
-// It reports whether the tier in use has the kernel.
 func PoolSum8(a *Tile) bool {
 	if active == &generic {
 		return false
@@ -171,7 +171,6 @@ func PoolSum8(a *Tile) bool {
 }
 
 // Planes computes a.Lines lines of a.Blocks times 16 pixels and a.Pixels planes of output channels from one plane of input.
-// It reports whether the tier in use has the kernel.
 func Planes(a *Tile) bool {
 	if active == &generic {
 		return false
@@ -181,7 +180,6 @@ func Planes(a *Tile) bool {
 }
 
 // PoolMaxPlanes computes a.Lines lines of the maxima of 2×2 pixels of a.Pixels planes, a.Cols of each line, at least 8. Pixels of the result have 16 channels.
-// It reports whether the tier in use has the kernel.
 func PoolMaxPlanes(a *Tile) bool {
 	if active == &generic {
 		return false
@@ -191,7 +189,6 @@ func PoolMaxPlanes(a *Tile) bool {
 }
 
 // PoolSumPlanes is poolMaxPlanes for sums, multiplied by the float at a.W.
-// It reports whether the tier in use has the kernel.
 func PoolSumPlanes(a *Tile) bool {
 	if active == &generic {
 		return false
@@ -201,7 +198,6 @@ func PoolSumPlanes(a *Tile) bool {
 }
 
 // RowsIn transforms six rows of a.Cols pixels of 16 channels to those of F(2,5), of 8 channels, a.OutBlock bytes apart.
-// It reports whether the tier in use has the kernel.
 func RowsIn(a *Tile) bool {
 	if active == &generic {
 		return false
@@ -211,7 +207,6 @@ func RowsIn(a *Tile) bool {
 }
 
 // RowsOut transforms six rows of a.Cols products of F(2,5), a.BlockStride bytes apart, to two rows of pixels of 16 channels, a.OutLine bytes apart, between a.Lo and a.Hi.
-// It reports whether the tier in use has the kernel.
 func RowsOut(a *Tile) bool {
 	if active == &generic {
 		return false
@@ -221,7 +216,6 @@ func RowsOut(a *Tile) bool {
 }
 
 // Pair32 is tile32 for input values and weights that are pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func Pair32(a *Tile) bool {
 	switch active {
 	case &avx512bf16:
@@ -237,7 +231,6 @@ func Pair32(a *Tile) bool {
 }
 
 // Pair16 is tile16 for input values and weights that are pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func Pair16(a *Tile) bool {
 	switch active {
 	case &avx512bf16:
@@ -253,7 +246,6 @@ func Pair16(a *Tile) bool {
 }
 
 // PairRun32 is run32 for input values and weights that are pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func PairRun32(a *Tile) bool {
 	switch active {
 	case &avx512bf16:
@@ -269,7 +261,6 @@ func PairRun32(a *Tile) bool {
 }
 
 // PairRun16 is run16 for input values and weights that are pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func PairRun16(a *Tile) bool {
 	switch active {
 	case &avx512bf16:
@@ -285,7 +276,6 @@ func PairRun16(a *Tile) bool {
 }
 
 // PairMax writes the maximum of the windows of each of a.Pixels pixels of pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func PairMax(a *Tile) bool {
 	switch active {
 	case &avx512bf16:
@@ -297,7 +287,6 @@ func PairMax(a *Tile) bool {
 }
 
 // PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
-// It reports whether the tier in use has the kernel.
 func PairDepthwise(a *Tile) bool {
 	switch active {
 	case &avx512bf16:
@@ -309,7 +298,6 @@ func PairDepthwise(a *Tile) bool {
 }
 
 // PairPeak runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
-// It reports whether the tier in use has the kernel.
 func PairPeak(n int) bool {
 	switch active {
 	case &avx512bf16:
@@ -321,7 +309,6 @@ func PairPeak(n int) bool {
 }
 
 // RoundPairs writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
-// It reports whether the tier in use has the kernel.
 func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
 	switch active {
 	case &avx512bf16:
@@ -337,7 +324,6 @@ func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo,
 }
 
 // RoundRow rounds n times 32 floats to bfloat16.
-// It reports whether the tier in use has the kernel.
 func RoundRow(dst *uint16, src *float32, n int) bool {
 	switch active {
 	case &avx512bf16:
@@ -349,7 +335,6 @@ func RoundRow(dst *uint16, src *float32, n int) bool {
 }
 
 // AffinePairs computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
-// It reports whether the tier in use has the kernel.
 func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32) bool {
 	switch active {
 	case &avx512bf16:
@@ -361,7 +346,6 @@ func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32)
 }
 
 // WidenPixels writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func WidenPixels(lower, upper *float32, src *uint32, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -375,7 +359,6 @@ func WidenPixels(lower, upper *float32, src *uint32, n int) bool {
 }
 
 // FoldPixels copies the lower halves of the last 8 of 16 pairs of bfloat16 to the upper halves of the first 8, for n pixels.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func FoldPixels(pixels *uint32, n int) bool {
@@ -387,7 +370,6 @@ func FoldPixels(pixels *uint32, n int) bool {
 }
 
 // PairTilesIn is winogradIn2 for pixels and positions of 16 pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func PairTilesIn(in, out *uint32, rowStride, posStride, n int) bool {
 	switch active {
 	case &avx512bf16:
@@ -399,7 +381,6 @@ func PairTilesIn(in, out *uint32, rowStride, posStride, n int) bool {
 }
 
 // PairTilesOut transforms n tiles of 4×4 positions to 2×2 pixels of 16 pairs of bfloat16, clamp(sums + residual). Positions of the upper halves are half bytes behind those of the lower ones. residual may be nil.
-// It reports whether the tier in use has the kernel.
 func PairTilesOut(in *float32, half, posStride int, out *uint32, row int, residual *uint32, residualRow, n int, lo, hi float32) bool {
 	switch active {
 	case &avx512bf16:
@@ -411,7 +392,6 @@ func PairTilesOut(in *float32, half, posStride int, out *uint32, row int, residu
 }
 
 // PairTilesPool is pairTilesOut for the maximum of each tile as its only pixel.
-// It reports whether the tier in use has the kernel.
 func PairTilesPool(in *float32, half, posStride int, out *uint32, n int, lo, hi float32) bool {
 	switch active {
 	case &avx512bf16:
@@ -423,7 +403,6 @@ func PairTilesPool(in *float32, half, posStride int, out *uint32, n int, lo, hi 
 }
 
 // PairRows adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
-// It reports whether the tier in use has the kernel.
 func PairRows(sums, x *float32, w *uint32, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -437,7 +416,6 @@ func PairRows(sums, x *float32, w *uint32, n int) bool {
 }
 
 // Peak runs n rounds of independent multiply-adds on registers.
-// It reports whether the tier in use has the kernel.
 func Peak(n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -451,7 +429,6 @@ func Peak(n int) bool {
 }
 
 // Affine computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.
-// It reports whether the tier in use has the kernel.
 func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -465,7 +442,6 @@ func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) boo
 }
 
 // AddRow computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.
-// It reports whether the tier in use has the kernel.
 func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -479,7 +455,6 @@ func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 }
 
 // MulRow computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.
-// It reports whether the tier in use has the kernel.
 func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -493,7 +468,6 @@ func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool {
 }
 
 // Strassen writes S1 = a21+a22, S2 = S1−a11, S3 = a11−a21 and S4 = a12−S2 of n pixels to s, stride bytes apart. See kernel.Strassen.
-// It reports whether the tier in use has the kernel.
 func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -507,7 +481,6 @@ func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool {
 }
 
 // Interleave3 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
-// It reports whether the tier in use has the kernel.
 func Interleave3(dst, a, b, c *float32, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -521,7 +494,6 @@ func Interleave3(dst, a, b, c *float32, n int) bool {
 }
 
 // Tanh replaces n vectors of 16 floats by their hyperbolic tangents.
-// It reports whether the tier in use has the kernel.
 func Tanh(x *float32, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -535,7 +507,6 @@ func Tanh(x *float32, n int) bool {
 }
 
 // Sigmoid replaces n vectors of 16 floats by 1/(1+exp(−x)).
-// It reports whether the tier in use has the kernel.
 func Sigmoid(x *float32, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -549,7 +520,6 @@ func Sigmoid(x *float32, n int) bool {
 }
 
 // Exp replaces n vectors of 16 floats by their exponentials.
-// It reports whether the tier in use has the kernel.
 func Exp(x *float32, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -563,7 +533,6 @@ func Exp(x *float32, n int) bool {
 }
 
 // HardSwish replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
-// It reports whether the tier in use has the kernel.
 func HardSwish(x *float32, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -577,7 +546,6 @@ func HardSwish(x *float32, n int) bool {
 }
 
 // Gelu replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).
-// It reports whether the tier in use has the kernel.
 func Gelu(x *float32, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -591,7 +559,6 @@ func Gelu(x *float32, n int) bool {
 }
 
 // LeakyRelu replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).
-// It reports whether the tier in use has the kernel.
 func LeakyRelu(x *float32, n int, alpha float32) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -605,7 +572,6 @@ func LeakyRelu(x *float32, n int, alpha float32) bool {
 }
 
 // Silu replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).
-// It reports whether the tier in use has the kernel.
 func Silu(x *float32, n int, alpha float32) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -619,7 +585,6 @@ func Silu(x *float32, n int, alpha float32) bool {
 }
 
 // Normalize computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel. Blocks of 16 channels are dstBlock and srcBlock bytes apart. inverse is 1 divided by the number of channels.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func Normalize(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) bool {
@@ -631,7 +596,6 @@ func Normalize(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale,
 }
 
 // GatherLanes writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values if keep is set.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) bool {
@@ -643,7 +607,6 @@ func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) 
 }
 
 // Transpose transposes n squares of 8×8 floats. Rows of a square and the squares are dstRow, srcRow, dstStep and srcStep bytes apart.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool {
@@ -655,7 +618,6 @@ func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool 
 }
 
 // QuantizeRow computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
-// It reports whether the tier in use has the kernel.
 func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -669,7 +631,6 @@ func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool
 }
 
 // QuantizePixels is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
-// It reports whether the tier in use has the kernel.
 func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -683,7 +644,6 @@ func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float
 }
 
 // DequantizeRow computes dst = scale·(src−zero) of n vectors of 16 bytes.
-// It reports whether the tier in use has the kernel.
 func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -697,7 +657,6 @@ func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bo
 }
 
 // RangeRow lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func RangeRow(bounds, x *float32, n int) bool {
@@ -709,7 +668,6 @@ func RangeRow(bounds, x *float32, n int) bool {
 }
 
 // AddBytes computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
-// It reports whether the tier in use has the kernel.
 func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -723,7 +681,6 @@ func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 }
 
 // MulBytes computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
-// It reports whether the tier in use has the kernel.
 func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -737,7 +694,6 @@ func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool {
 }
 
 // MaxBytes writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool {
@@ -749,7 +705,6 @@ func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool
 }
 
 // LookupBytes replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
-// It reports whether the tier in use has the kernel.
 func LookupBytes(dst, src *byte, n int, table *byte) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -763,7 +718,6 @@ func LookupBytes(dst, src *byte, n int, table *byte) bool {
 }
 
 // AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
@@ -775,7 +729,6 @@ func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, 
 }
 
 // AffineBytes computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
-// It reports whether the tier in use has the kernel.
 func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -789,7 +742,6 @@ func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bo
 }
 
 // Softmax computes exp(x−max)/Σ exp(x−max) of rows of n floats.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func Softmax(dst, src *float32, n, rows int) bool {
@@ -801,7 +753,6 @@ func Softmax(dst, src *float32, n, rows int) bool {
 }
 
 // IntBlock32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
-// It reports whether the tier in use has the kernel.
 func IntBlock32(a *IntTile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni:
@@ -817,7 +768,6 @@ func IntBlock32(a *IntTile) bool {
 }
 
 // IntBlock16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
-// It reports whether the tier in use has the kernel.
 func IntBlock16(a *IntTile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni:
@@ -833,7 +783,6 @@ func IntBlock16(a *IntTile) bool {
 }
 
 // IntPixel32 computes a.Pixels pixels by 32 output channels, 4 input channels per step.
-// It reports whether the tier in use has the kernel.
 func IntPixel32(a *IntTile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni:
@@ -847,7 +796,6 @@ func IntPixel32(a *IntTile) bool {
 }
 
 // IntPixel16 computes a.Pixels pixels by 16 output channels, 4 input channels per step.
-// It reports whether the tier in use has the kernel.
 func IntPixel16(a *IntTile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni:
@@ -861,7 +809,6 @@ func IntPixel16(a *IntTile) bool {
 }
 
 // IntProduct32 computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
-// It reports whether the tier in use has the kernel.
 func IntProduct32(a *IntTile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni:
@@ -877,7 +824,6 @@ func IntProduct32(a *IntTile) bool {
 }
 
 // IntProduct16 computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
-// It reports whether the tier in use has the kernel.
 func IntProduct16(a *IntTile) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni:
@@ -893,7 +839,6 @@ func IntProduct16(a *IntTile) bool {
 }
 
 // IntPair32 computes a.Pixels pixels by 32 output channels, 2 words per step.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func IntPair32(a *IntTile) bool {
@@ -905,7 +850,6 @@ func IntPair32(a *IntTile) bool {
 }
 
 // IntPair16 computes a.Pixels pixels by 16 output channels, 2 words per step.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func IntPair16(a *IntTile) bool {
@@ -917,7 +861,6 @@ func IntPair16(a *IntTile) bool {
 }
 
 // IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
-// It reports whether the tier in use has the kernel.
 func IntDepthwiseRow(a *IntDepthwise) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni:
@@ -931,7 +874,6 @@ func IntDepthwiseRow(a *IntDepthwise) bool {
 }
 
 // IntDepthwise3 computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
-// It reports whether the tier in use has the kernel.
 func IntDepthwise3(a *IntDepthwise) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni:
@@ -945,7 +887,6 @@ func IntDepthwise3(a *IntDepthwise) bool {
 }
 
 // IntWidenTaps3 writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func IntWidenTaps3(dst *int16, w *int8) bool {
@@ -957,7 +898,6 @@ func IntWidenTaps3(dst *int16, w *int8) bool {
 }
 
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
-// It reports whether the tier in use has the kernel.
 func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -971,7 +911,6 @@ func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) 
 }
 
 // IntWidenRow writes n times 16 bytes as words.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func IntWidenRow(dst *int16, src *uint8, n int) bool {
@@ -983,7 +922,6 @@ func IntWidenRow(dst *int16, src *uint8, n int) bool {
 }
 
 // IntWidenPixelsOf3 writes n times four pixels of 4 bytes as pixels of 3 words, and two words of any value behind them.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func IntWidenPixelsOf3(dst *int16, src *uint8, n int) bool {
@@ -995,7 +933,6 @@ func IntWidenPixelsOf3(dst *int16, src *uint8, n int) bool {
 }
 
 // IntWidenWeightRows writes n rows of weights s8 [width][4] as s16 [2][width][2]. width is 16 or 32.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func IntWidenWeightRows(dst *int16, src *int8, n, width int) bool {
@@ -1007,7 +944,6 @@ func IntWidenWeightRows(dst *int16, src *int8, n, width int) bool {
 }
 
 // IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
-// It reports whether the tier in use has the kernel.
 func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1021,7 +957,6 @@ func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool {
 }
 
 // IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
-// It reports whether the tier in use has the kernel.
 //
 //go:noinline
 func IntFilters(w *int8, dst *int16, width, pos int) bool {
@@ -1033,7 +968,6 @@ func IntFilters(w *int8, dst *int16, width, pos int) bool {
 }
 
 // IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
-// It reports whether the tier in use has the kernel.
 func IntTilesOut(a *IntTransformOut) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1047,7 +981,6 @@ func IntTilesOut(a *IntTransformOut) bool {
 }
 
 // WinogradIn2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
-// It reports whether the tier in use has the kernel.
 func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1061,7 +994,6 @@ func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool {
 }
 
 // WinogradOut2 transforms a.Tiles tiles of 4×4 positions to 2×2 pixels.
-// It reports whether the tier in use has the kernel.
 func WinogradOut2(a *WinogradOut) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1075,7 +1007,6 @@ func WinogradOut2(a *WinogradOut) bool {
 }
 
 // WinogradWeights2 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
-// It reports whether the tier in use has the kernel.
 func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1089,7 +1020,6 @@ func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) b
 }
 
 // WinogradIn4 transforms n tiles of 6×6 pixels, 4 pixels apart, to positions posStride bytes apart.
-// It reports whether the tier in use has the kernel.
 func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1103,7 +1033,6 @@ func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool {
 }
 
 // WinogradOut4 transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
-// It reports whether the tier in use has the kernel.
 func WinogradOut4(a *WinogradOut) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1117,7 +1046,6 @@ func WinogradOut4(a *WinogradOut) bool {
 }
 
 // WinogradWeights4 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
-// It reports whether the tier in use has the kernel.
 func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1131,7 +1059,6 @@ func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) b
 }
 
 // WinogradIn6 transforms n tiles of 8×8 pixels, 6 pixels apart, to positions posStride bytes apart.
-// It reports whether the tier in use has the kernel.
 func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1145,7 +1072,6 @@ func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool {
 }
 
 // WinogradOut6 transforms a.Tiles tiles of 8×8 positions to 6×6 pixels.
-// It reports whether the tier in use has the kernel.
 func WinogradOut6(a *WinogradOut) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:
@@ -1159,7 +1085,6 @@ func WinogradOut6(a *WinogradOut) bool {
 }
 
 // WinogradWeights6 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
-// It reports whether the tier in use has the kernel.
 func WinogradWeights6(w, dst *float32, matrix *float64, n, row, posStride int) bool {
 	switch active {
 	case &avx512bf16, &avx512vnni, &avx512:

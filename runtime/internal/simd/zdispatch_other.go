@@ -4,366 +4,283 @@
 
 package simd
 
+// Each function below reports whether the tier in use has the kernel.
+
 // Tile32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
-// It reports whether the tier in use has the kernel.
 func Tile32(a *Tile) bool { return false }
 
 // Tile16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
-// It reports whether the tier in use has the kernel.
 func Tile16(a *Tile) bool { return false }
 
+// Tile24 is tile32 whose last 8 output channels do not exist: their weights and bias are zero.
+func Tile24(a *Tile) bool { return false }
+
 // Run32 computes a.Pixels pixels by 32 output channels, a.Run input values per step.
-// It reports whether the tier in use has the kernel.
 func Run32(a *Tile) bool { return false }
 
 // Run16 computes a.Pixels pixels by 16 output channels, a.Run input values per step.
-// It reports whether the tier in use has the kernel.
 func Run16(a *Tile) bool { return false }
 
 // Run8 computes a.Pixels pixels by the first 8 of 16 output channels, a.Run input values per step. The other channels of a pixel become zero, unless pixels are 8 floats apart.
-// It reports whether the tier in use has the kernel.
 func Run8(a *Tile) bool { return false }
 
 // Double32 accumulates a.Pixels pixels by 32 output channels in float64, step input values per step, and writes the sums to out.
-// It reports whether the tier in use has the kernel.
 func Double32(a *Tile, out *float32, step int) bool { return false }
 
 // Double16 accumulates a.Pixels pixels by 16 output channels in float64, step input values per step, and writes the sums to out.
-// It reports whether the tier in use has the kernel.
 func Double16(a *Tile, out *float32, step int) bool { return false }
 
 // Depthwise computes a.Pixels pixels of one block of 16 channels, one filter per channel.
-// It reports whether the tier in use has the kernel.
 func Depthwise(a *Tile) bool { return false }
 
 // Depthwise3 is depthwise of a.Lines lines for a.Rows = a.Cols = 3, a.ColStride = 64, a.Pix of 64 or 128 and no a.Res.
-// It reports whether the tier in use has the kernel.
 func Depthwise3(a *Tile) bool { return false }
 
 // PoolMax computes the maximum of a.Bias and the window of each of a.Pixels pixels of one block.
-// It reports whether the tier in use has the kernel.
 func PoolMax(a *Tile) bool { return false }
 
 // PoolSum computes the sum of a.Bias and the window of each of a.Pixels pixels of one block.
-// It reports whether the tier in use has the kernel.
 func PoolSum(a *Tile) bool { return false }
 
 // PoolMax8 computes the maximum of a.Bias and the window of each of a.Pixels pixels of 8 channels. The other channels of a pixel become zero, unless pixels are 8 floats apart.
-// It reports whether the tier in use has the kernel.
 func PoolMax8(a *Tile) bool { return false }
 
 // PoolSum8 computes the sum of a.Bias and the window of each of a.Pixels pixels of 8 channels. The other channels of a pixel become zero, unless pixels are 8 floats apart.
-// It reports whether the tier in use has the kernel.
 func PoolSum8(a *Tile) bool { return false }
 
 // Planes computes a.Lines lines of a.Blocks times 16 pixels and a.Pixels planes of output channels from one plane of input.
-// It reports whether the tier in use has the kernel.
 func Planes(a *Tile) bool { return false }
 
 // PoolMaxPlanes computes a.Lines lines of the maxima of 2×2 pixels of a.Pixels planes, a.Cols of each line, at least 8. Pixels of the result have 16 channels.
-// It reports whether the tier in use has the kernel.
 func PoolMaxPlanes(a *Tile) bool { return false }
 
 // PoolSumPlanes is poolMaxPlanes for sums, multiplied by the float at a.W.
-// It reports whether the tier in use has the kernel.
 func PoolSumPlanes(a *Tile) bool { return false }
 
 // RowsIn transforms six rows of a.Cols pixels of 16 channels to those of F(2,5), of 8 channels, a.OutBlock bytes apart.
-// It reports whether the tier in use has the kernel.
 func RowsIn(a *Tile) bool { return false }
 
 // RowsOut transforms six rows of a.Cols products of F(2,5), a.BlockStride bytes apart, to two rows of pixels of 16 channels, a.OutLine bytes apart, between a.Lo and a.Hi.
-// It reports whether the tier in use has the kernel.
 func RowsOut(a *Tile) bool { return false }
 
 // Pair32 is tile32 for input values and weights that are pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func Pair32(a *Tile) bool { return false }
 
 // Pair16 is tile16 for input values and weights that are pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func Pair16(a *Tile) bool { return false }
 
 // PairRun32 is run32 for input values and weights that are pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func PairRun32(a *Tile) bool { return false }
 
 // PairRun16 is run16 for input values and weights that are pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func PairRun16(a *Tile) bool { return false }
 
 // PairMax writes the maximum of the windows of each of a.Pixels pixels of pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func PairMax(a *Tile) bool { return false }
 
 // PairDepthwise is depthwise for pixels of pairs of bfloat16, with results like those of simd.Tile.RoundLine. The weights and the bias of the upper halves are a.BlockStride bytes behind, and 16 floats behind, those of the lower ones.
-// It reports whether the tier in use has the kernel.
 func PairDepthwise(a *Tile) bool { return false }
 
 // PairPeak runs n rounds of independent multiply-adds of pairs of bfloat16 on registers.
-// It reports whether the tier in use has the kernel.
 func PairPeak(n int) bool { return false }
 
 // RoundPairs writes n pixels of 16 pairs of bfloat16, clamp(lower + residual) and clamp(upper + residual). residual may be nil.
-// It reports whether the tier in use has the kernel.
 func RoundPairs(dst *uint32, lower, upper *float32, n int, residual *uint32, lo, hi float32) bool {
 	return false
 }
 
 // RoundRow rounds n times 32 floats to bfloat16.
-// It reports whether the tier in use has the kernel.
 func RoundRow(dst *uint16, src *float32, n int) bool { return false }
 
 // AffinePairs computes dst = min(max(src·scale+shift, lo), hi) of n pixels of 16 pairs of bfloat16. scale and shift have 32 floats, those of the lower halves first.
-// It reports whether the tier in use has the kernel.
 func AffinePairs(dst, src *uint32, n int, scale, shift *float32, lo, hi float32) bool { return false }
 
 // WidenPixels writes the lower and the upper halves of n pixels of 16 pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func WidenPixels(lower, upper *float32, src *uint32, n int) bool { return false }
 
 // FoldPixels copies the lower halves of the last 8 of 16 pairs of bfloat16 to the upper halves of the first 8, for n pixels.
-// It reports whether the tier in use has the kernel.
 func FoldPixels(pixels *uint32, n int) bool { return false }
 
 // PairTilesIn is winogradIn2 for pixels and positions of 16 pairs of bfloat16.
-// It reports whether the tier in use has the kernel.
 func PairTilesIn(in, out *uint32, rowStride, posStride, n int) bool { return false }
 
 // PairTilesOut transforms n tiles of 4×4 positions to 2×2 pixels of 16 pairs of bfloat16, clamp(sums + residual). Positions of the upper halves are half bytes behind those of the lower ones. residual may be nil.
-// It reports whether the tier in use has the kernel.
 func PairTilesOut(in *float32, half, posStride int, out *uint32, row int, residual *uint32, residualRow, n int, lo, hi float32) bool {
 	return false
 }
 
 // PairTilesPool is pairTilesOut for the maximum of each tile as its only pixel.
-// It reports whether the tier in use has the kernel.
 func PairTilesPool(in *float32, half, posStride int, out *uint32, n int, lo, hi float32) bool {
 	return false
 }
 
 // PairRows adds x[i]·w[i] of n rows, a multiple of 4, of 16 pairs of bfloat16 to the 32 sums, those of the lower halves first.
-// It reports whether the tier in use has the kernel.
 func PairRows(sums, x *float32, w *uint32, n int) bool { return false }
 
 // Peak runs n rounds of independent multiply-adds on registers.
-// It reports whether the tier in use has the kernel.
 func Peak(n int) bool { return false }
 
 // Affine computes dst = min(max(src·scale+shift, lo), hi) over n pixels of 16 channels.
-// It reports whether the tier in use has the kernel.
 func Affine(dst, src *float32, n int, scale, shift *float32, lo, hi float32) bool { return false }
 
 // AddRow computes dst = clamp(a + b) over n pixels; b moves by bStep bytes.
-// It reports whether the tier in use has the kernel.
 func AddRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool { return false }
 
 // MulRow computes dst = clamp(a · b) over n pixels; b moves by bStep bytes.
-// It reports whether the tier in use has the kernel.
 func MulRow(dst, a, b *float32, n, bStep int, lo, hi float32) bool { return false }
 
 // Strassen writes S1 = a21+a22, S2 = S1−a11, S3 = a11−a21 and S4 = a12−S2 of n pixels to s, stride bytes apart. See kernel.Strassen.
-// It reports whether the tier in use has the kernel.
 func Strassen(s *float32, stride int, a11, a12, a21, a22 *float32, n int) bool { return false }
 
 // Interleave3 writes a[0], b[0], c[0], a[1], … to dst, for n vectors of 16 floats of each source.
-// It reports whether the tier in use has the kernel.
 func Interleave3(dst, a, b, c *float32, n int) bool { return false }
 
 // Tanh replaces n vectors of 16 floats by their hyperbolic tangents.
-// It reports whether the tier in use has the kernel.
 func Tanh(x *float32, n int) bool { return false }
 
 // Sigmoid replaces n vectors of 16 floats by 1/(1+exp(−x)).
-// It reports whether the tier in use has the kernel.
 func Sigmoid(x *float32, n int) bool { return false }
 
 // Exp replaces n vectors of 16 floats by their exponentials.
-// It reports whether the tier in use has the kernel.
 func Exp(x *float32, n int) bool { return false }
 
 // HardSwish replaces n vectors of 16 floats by x·min(max(x/6+1/2, 0), 1).
-// It reports whether the tier in use has the kernel.
 func HardSwish(x *float32, n int) bool { return false }
 
 // Gelu replaces n vectors of 16 floats by x/2·(1+erf(x/√2)).
-// It reports whether the tier in use has the kernel.
 func Gelu(x *float32, n int) bool { return false }
 
 // LeakyRelu replaces n vectors of 16 floats by max(x, 0)+alpha·min(x, 0).
-// It reports whether the tier in use has the kernel.
 func LeakyRelu(x *float32, n int, alpha float32) bool { return false }
 
 // Silu replaces n vectors of 16 floats by x/(1+exp(−alpha·x)).
-// It reports whether the tier in use has the kernel.
 func Silu(x *float32, n int, alpha float32) bool { return false }
 
 // Normalize computes dst = (src−mean)/√(variance+epsilon)·scale+shift over the channels of each pixel. Blocks of 16 channels are dstBlock and srcBlock bytes apart. inverse is 1 divided by the number of channels.
-// It reports whether the tier in use has the kernel.
 func Normalize(dst, src *float32, pixels, blocks, dstBlock, srcBlock int, scale, shift *float32, inverse, epsilon float32) bool {
 	return false
 }
 
 // GatherLanes writes eight lanes of pixels, taken from n groups of eight lanes. Lanes without a source become zero, or keep their values if keep is set.
-// It reports whether the tier in use has the kernel.
 func GatherLanes(dst *float32, pixels int, groups *LaneGroup, n int, keep bool) bool { return false }
 
 // Transpose transposes n squares of 8×8 floats. Rows of a square and the squares are dstRow, srcRow, dstStep and srcStep bytes apart.
-// It reports whether the tier in use has the kernel.
 func Transpose(dst, src *float32, dstRow, srcRow, dstStep, srcStep, n int) bool { return false }
 
 // QuantizeRow computes dst = saturate(round(src/scale)+zero) of n vectors of 16 floats.
-// It reports whether the tier in use has the kernel.
 func QuantizeRow(dst *byte, src *float32, n int, scale float32, zero int32) bool { return false }
 
 // QuantizePixels is quantizeRow for n groups of 16 pixels of at most 4 channels. Channels of src are plane bytes apart. Pixels of dst have 4 bytes.
-// It reports whether the tier in use has the kernel.
 func QuantizePixels(dst *byte, src *float32, plane, channels, n int, scale float32, zero int32) bool {
 	return false
 }
 
 // DequantizeRow computes dst = scale·(src−zero) of n vectors of 16 bytes.
-// It reports whether the tier in use has the kernel.
 func DequantizeRow(dst *float32, src *byte, n int, scale float32, zero int32) bool { return false }
 
 // RangeRow lowers bounds[0] and raises bounds[1] to the bounds of n vectors of 16 floats. With NaN both become NaN.
-// It reports whether the tier in use has the kernel.
 func RangeRow(bounds, x *float32, n int) bool { return false }
 
 // AddBytes computes the sums of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
-// It reports whether the tier in use has the kernel.
 func AddBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool { return false }
 
 // MulBytes computes the products of n pixels of 16 bytes; b moves by bStep bytes. See kernel integer.Binary.
-// It reports whether the tier in use has the kernel.
 func MulBytes(dst, a, b *byte, n, bStep int, p *ByteBinary) bool { return false }
 
 // MaxBytes writes the maxima of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
-// It reports whether the tier in use has the kernel.
 func MaxBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int) bool { return false }
 
 // LookupBytes replaces each byte of n vectors of 64 bytes by that of a table of 256 bytes.
-// It reports whether the tier in use has the kernel.
 func LookupBytes(dst, src *byte, n int, table *byte) bool { return false }
 
 // AverageBytes writes the averages of n windows of rows×cols pixels of 16 bytes. Windows are pix bytes apart.
-// It reports whether the tier in use has the kernel.
 func AverageBytes(dst, src *byte, n, pix, rows, rowStride, cols, colStride int, p *ByteAverage) bool {
 	return false
 }
 
 // AffineBytes computes arithmetic on floats between bytes for n pixels of 16 channels. See kernel integer.Affine.
-// It reports whether the tier in use has the kernel.
 func AffineBytes(dst, src *byte, n int, scale, shift *float32, p *ByteAffine) bool { return false }
 
 // Softmax computes exp(x−max)/Σ exp(x−max) of rows of n floats.
-// It reports whether the tier in use has the kernel.
 func Softmax(dst, src *float32, n, rows int) bool { return false }
 
 // IntBlock32 computes a.Pixels pixels by 32 output channels, 16 input channels per step.
-// It reports whether the tier in use has the kernel.
 func IntBlock32(a *IntTile) bool { return false }
 
 // IntBlock16 computes a.Pixels pixels by 16 output channels, 16 input channels per step.
-// It reports whether the tier in use has the kernel.
 func IntBlock16(a *IntTile) bool { return false }
 
 // IntPixel32 computes a.Pixels pixels by 32 output channels, 4 input channels per step.
-// It reports whether the tier in use has the kernel.
 func IntPixel32(a *IntTile) bool { return false }
 
 // IntPixel16 computes a.Pixels pixels by 16 output channels, 4 input channels per step.
-// It reports whether the tier in use has the kernel.
 func IntPixel16(a *IntTile) bool { return false }
 
 // IntProduct32 computes the sums of a.Pixels pixels by 32 output channels, 16 words per step.
-// It reports whether the tier in use has the kernel.
 func IntProduct32(a *IntTile) bool { return false }
 
 // IntProduct16 computes the sums of a.Pixels pixels by 16 output channels, 16 words per step.
-// It reports whether the tier in use has the kernel.
 func IntProduct16(a *IntTile) bool { return false }
 
 // IntPair32 computes a.Pixels pixels by 32 output channels, 2 words per step.
-// It reports whether the tier in use has the kernel.
 func IntPair32(a *IntTile) bool { return false }
 
 // IntPair16 computes a.Pixels pixels by 16 output channels, 2 words per step.
-// It reports whether the tier in use has the kernel.
 func IntPair16(a *IntTile) bool { return false }
 
 // IntDepthwiseRow computes a.Pixels pixels of 16 channels, one filter per channel.
-// It reports whether the tier in use has the kernel.
 func IntDepthwiseRow(a *IntDepthwise) bool { return false }
 
 // IntDepthwise3 computes a.Rows rows of a.Pixels pixels, at least four, with 3×3 adjacent taps, strides of one or two pixels and bytes as results.
-// It reports whether the tier in use has the kernel.
 func IntDepthwise3(a *IntDepthwise) bool { return false }
 
 // IntWidenTaps3 writes the weights s8 [3][16][4] of 3×3 taps as those of intDepthwise3: s16 [2][3][2][8][2].
-// It reports whether the tier in use has the kernel.
 func IntWidenTaps3(dst *int16, w *int8) bool { return false }
 
 // IntFloatRow replaces n pixels of 16 sums by float32(sum)·multiplier+shift between lo and hi.
-// It reports whether the tier in use has the kernel.
 func IntFloatRow(x *float32, n int, multiplier, shift *float32, lo, hi float32) bool { return false }
 
 // IntWidenRow writes n times 16 bytes as words.
-// It reports whether the tier in use has the kernel.
 func IntWidenRow(dst *int16, src *uint8, n int) bool { return false }
 
 // IntWidenPixelsOf3 writes n times four pixels of 4 bytes as pixels of 3 words, and two words of any value behind them.
-// It reports whether the tier in use has the kernel.
 func IntWidenPixelsOf3(dst *int16, src *uint8, n int) bool { return false }
 
 // IntWidenWeightRows writes n rows of weights s8 [width][4] as s16 [2][width][2]. width is 16 or 32.
-// It reports whether the tier in use has the kernel.
 func IntWidenWeightRows(dst *int16, src *int8, n, width int) bool { return false }
 
 // IntTilesIn transforms n tiles of 6×6 pixels, 4 pixels apart, to positions pos bytes apart. scratch has 6·(4n+2)·16 words.
-// It reports whether the tier in use has the kernel.
 func IntTilesIn(in *uint8, out *int16, row, pos, n int, scratch *int16) bool { return false }
 
 // IntFilters transforms the 3×3 filters s8 [9][4][width][4] of 16 input channels to positions s16 [8][width][2], pos bytes apart. width is 16 or 32.
-// It reports whether the tier in use has the kernel.
 func IntFilters(w *int8, dst *int16, width, pos int) bool { return false }
 
 // IntTilesOut transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
-// It reports whether the tier in use has the kernel.
 func IntTilesOut(a *IntTransformOut) bool { return false }
 
 // WinogradIn2 transforms n tiles of 4×4 pixels, 2 pixels apart, to positions posStride bytes apart.
-// It reports whether the tier in use has the kernel.
 func WinogradIn2(in, out *float32, rowStride, posStride, n int) bool { return false }
 
 // WinogradOut2 transforms a.Tiles tiles of 4×4 positions to 2×2 pixels.
-// It reports whether the tier in use has the kernel.
 func WinogradOut2(a *WinogradOut) bool { return false }
 
 // WinogradWeights2 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
-// It reports whether the tier in use has the kernel.
 func WinogradWeights2(w, dst *float32, matrix *float64, n, row, posStride int) bool { return false }
 
 // WinogradIn4 transforms n tiles of 6×6 pixels, 4 pixels apart, to positions posStride bytes apart.
-// It reports whether the tier in use has the kernel.
 func WinogradIn4(in, out *float32, rowStride, posStride, n int) bool { return false }
 
 // WinogradOut4 transforms a.Tiles tiles of 6×6 positions to 4×4 pixels.
-// It reports whether the tier in use has the kernel.
 func WinogradOut4(a *WinogradOut) bool { return false }
 
 // WinogradWeights4 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
-// It reports whether the tier in use has the kernel.
 func WinogradWeights4(w, dst *float32, matrix *float64, n, row, posStride int) bool { return false }
 
 // WinogradIn6 transforms n tiles of 8×8 pixels, 6 pixels apart, to positions posStride bytes apart.
-// It reports whether the tier in use has the kernel.
 func WinogradIn6(in, out *float32, rowStride, posStride, n int) bool { return false }
 
 // WinogradOut6 transforms a.Tiles tiles of 8×8 positions to 6×6 pixels.
-// It reports whether the tier in use has the kernel.
 func WinogradOut6(a *WinogradOut) bool { return false }
 
 // WinogradWeights6 transforms the filters of n input channels and row/4 output channels in w to dst. Taps of w are 16·row bytes apart, positions of dst posStride bytes, and input channels row bytes in both. matrix is G.
-// It reports whether the tier in use has the kernel.
 func WinogradWeights6(w, dst *float32, matrix *float64, n, row, posStride int) bool { return false }
