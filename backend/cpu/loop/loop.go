@@ -28,7 +28,8 @@ type Division struct {
 
 // Divide divides g where the sum of gain over the nodes of the tail is the largest, and of
 // equal sums where the value between the parts is the smallest. gain is the time that a
-// node gains, or loses if it is negative, if it runs for the whole batch. Divide returns nil if the whole graph gains most, or if it cannot be divided.
+// node gains, or loses if it is negative, if it runs for the whole batch. Divide returns
+// nil if the whole graph gains most, or if it cannot be divided.
 func Divide(g *ir.Graph, gain func(n *ir.Node) float64) (*Division, error) {
 	if len(g.Inputs) != 1 || g.Inputs[0].Type.Rank() == 0 || g.Inputs[0].Type.Shape[0] < 2 {
 		return nil, nil
