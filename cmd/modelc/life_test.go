@@ -230,7 +230,7 @@ func TestList(t *testing.T) {
 // of the runtime and pass their own tests. Without -long the test has one network.
 func TestStandaloneZoo(t *testing.T) {
 	dir := userModule(t)
-	names := []string{"densenet121"}
+	names := []string{"lenet5", "densenet121"}
 	if *long {
 		names = zoo.Names()
 	}

@@ -263,15 +263,24 @@ func (k *ConvFirstPool) Part(c *Context, i, worker int) {
 }
 
 func (k *ConvFirstPool) uses(t *simd.Tier, use useFunc) {
-	if k.planar(t, false) {
-		use("Planes", k.Conv.Dst.C)
-		use(k.Pool.Kind.micro(lanes)+"Planes", k.Conv.Dst.C)
-		return
-	}
-	k.Conv.uses(t, use)
-	if k.byRows(t, false) {
+	v := &k.Conv
+	switch {
+	case k.planar(t, false):
+		use("Planes", v.Dst.C)
+		use(k.Pool.Kind.micro(lanes)+"Planes", v.Dst.C)
+	case k.byRows(t, false):
 		use("RowsIn", AnyPixels)
 		use("RowsOut", AnyPixels)
+		for ob := range OutBlocks(v.Dst.C) {
+			if BlockWidth(v.Dst.C, ob) == 32 {
+				pieces(v.Dst.W, t.TilePixels, "Run32", use)
+			} else {
+				pieces(v.Dst.W, t.TilePixels, "Run16", use)
+			}
+		}
+		k.Pool.usesPixels(t, lanes, use)
+	default:
+		v.uses(t, use)
+		k.Pool.usesPixels(t, k.pitch(t, false), use)
 	}
-	k.Pool.usesPixels(t, k.pitch(t, false), use)
 }
