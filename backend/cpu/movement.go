@@ -50,18 +50,18 @@ func (b *builder) onlyFlattened(n *ir.Node) bool {
 			return false
 		}
 		d, ok := u.Node.Op.(ir.Dense)
-		if !ok || u.Node.Const(ir.Weights) == nil || !u.Node.ConstOrAbsent(ir.Bias) || !d.Integer.IsZero() && !denseOnIntegers(u.Node, d) {
+		if !ok || u.Node.Const(ir.Weights) == nil || !u.Node.ConstOrAbsent(ir.Bias) || u.Node.Out[0].Type.Shape.Len() == 0 || !d.Integer.IsZero() && !denseOnIntegers(u.Node, d) {
 			return false
 		}
 	}
 	return true
 }
 
-// flattened returns the image that x flattens if the memory of the image can be
-// read as a matrix. The image may be transposed before. For each column of the matrix,
-// rows has the row of the weights that belongs to it, or −1 for an unused channel. The
-// image is nil if there is none.
-func (b *builder) flattened(x *ir.Value) (img *place, rows []int) {
+// flattened returns the place that x flattens if its memory can be read as a matrix: an
+// image, or a dense tensor of floats that is transposed before. An image may be transposed
+// too. For each column of the matrix, rows has the row of the weights that belongs to it, or
+// −1 for an unused channel. The place is nil if there is none.
+func (b *builder) flattened(x *ir.Value) (p *place, rows []int) {
 	d := x.Def()
 	if d == nil {
 		return nil, nil
@@ -75,34 +75,59 @@ func (b *builder) flattened(x *ir.Value) (img *place, rows []int) {
 			from, perm = t.In[0], op.Perm
 		}
 	}
-	img = b.images[from]
-	if img == nil || !img.contiguous() || img.dims.n != x.Type.Shape[0] {
+	if from.Type.Rank() == 0 || from.Type.Shape[0] != x.Type.Shape[0] || x.Type.Shape.Len() == 0 {
 		return nil, nil
 	}
-	stride := from.Type.Shape.Strides() // of the axes of the image, in x
+	stride := from.Type.Shape.Strides() // of the axes of from, in x
 	if perm != nil {
 		for i, st := range d.In[0].Type.Shape.Strides() {
 			stride[perm[i]] = st
 		}
 	}
+	if img := b.images[from]; img != nil {
+		if !img.contiguous() {
+			return nil, nil
+		}
+		return img, img.features(stride)
+	}
+	if p = b.dense[from]; p == nil || p.nhwc || perm == nil || x.Type.DType != ir.Float32 {
+		return nil, nil
+	}
+	rows = []int{0}
+	for axis := 1; axis < len(stride); axis++ {
+		var next []int
+		for _, r := range rows {
+			for i := range from.Type.Shape[axis] {
+				next = append(next, r+i*stride[axis])
+			}
+		}
+		rows = next
+	}
+	return p, rows
+}
+
+// features returns, for each element of an example in the memory of an image, its position
+// in a tensor in which the axes of the image have the given strides, or −1 for an unused
+// channel.
+func (p *place) features(stride []int) []int {
 	// An image [N,C,W] has one row.
 	channel, row, column := stride[1], stride[len(stride)-2], stride[len(stride)-1]
-	lanes := img.form.block
-	rows = make([]int, 0, img.plane()*img.blocks())
-	for cb := range img.blocks() {
-		for h := range img.dims.h {
-			for w := range img.dims.w {
+	lanes := p.form.block
+	list := make([]int, 0, p.plane()*p.blocks())
+	for cb := range p.blocks() {
+		for h := range p.dims.h {
+			for w := range p.dims.w {
 				for c := cb * lanes; c < (cb+1)*lanes; c++ {
-					if c < img.dims.c {
-						rows = append(rows, c*channel+h*row+w*column)
+					if c < p.dims.c {
+						list = append(list, c*channel+h*row+w*column)
 					} else {
-						rows = append(rows, -1)
+						list = append(list, -1)
 					}
 				}
 			}
 		}
 	}
-	return img, rows
+	return list
 }
 
 // transpose emits a transposition. It defers one that moves the channels to axis

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"modelc"
 	"modelc/backend/inproc"
+	"modelc/backend/plan"
 	"modelc/internal/gorun"
 	"modelc/ir"
 	"modelc/ir/eval"
@@ -183,7 +185,7 @@ func TestCorpusKerasONNX(t *testing.T) {
 			if out[i], err = inProcessOnce(0, c); err != nil {
 				t.Fatalf("%s: %v", c.path, err)
 			}
-			inside = transposesInside(c.Graph)
+			inside = transposesInside(c.Graph, c.Program.Layers)
 			c.Close()
 		}
 		worst := 0.0
@@ -213,12 +215,16 @@ func TestCorpusKerasONNX(t *testing.T) {
 	}
 }
 
-// transposesInside counts the transpositions inside the network. It does not count
-// those of an input of the model, reshaped or not, or of an output.
-func transposesInside(g *ir.Graph) int {
+// transposesInside counts the transpositions inside the network that are steps of the
+// program. It does not count those of an input of the model, reshaped or not, or of an
+// output.
+func transposesInside(g *ir.Graph, layers []plan.Layer) int {
 	n := 0
 	for _, node := range g.Nodes {
 		if _, ok := node.Op.(ir.Transpose); !ok || node.Out[0].IsOutput() {
+			continue
+		}
+		if !slices.ContainsFunc(layers, func(l plan.Layer) bool { return l.Value == node.Out[0] || slices.Contains(l.Nodes, node) }) {
 			continue
 		}
 		from := node.In[0].Def()
