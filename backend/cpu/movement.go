@@ -71,11 +71,11 @@ func (b *builder) flattened(x *ir.Value) (p *place, rows []int) {
 	}
 	from, perm := d.In[0], []int(nil)
 	if t := from.Def(); t != nil && b.images[from] == nil {
-		if op, ok := t.Op.(ir.Transpose); ok && op.Perm[0] == 0 {
+		if op, ok := t.Op.(ir.Transpose); ok && len(op.Perm) > 0 && op.Perm[0] == 0 {
 			from, perm = t.In[0], op.Perm
 		}
 	}
-	if from.Type.Rank() == 0 || from.Type.Shape[0] != x.Type.Shape[0] || x.Type.Shape.Len() == 0 {
+	if from.Type.Rank() == 0 || x.Type.Rank() == 0 || from.Type.Shape[0] != x.Type.Shape[0] || x.Type.Shape.Len() == 0 {
 		return nil, nil
 	}
 	stride := from.Type.Shape.Strides() // of the axes of from, in x

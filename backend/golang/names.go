@@ -146,7 +146,7 @@ var packageNames = []string{
 	"newModel", "tensors", "plan", "weights", "weightsSHA256", "preprocess",
 	"launcher", "openCUDA", "cudaKernels", "cudaPlan", "cudaWeights", "cudaWeightsBytes", "cudaWeightsSHA256", "sha256", "hex", "testCUDA", "cudaSession", "cudaTolerance", "nearCUDA",
 	"bytes", "binary", "image", "color", "io", "log", "math", "os", "strings", "sync", "testing",
-	"benchmark", "best", "equal", "example", "fill", "goldenInput", "mix", "near", "noise", "part", "picture", "read", "same",
+	"allocations", "benchmark", "best", "equal", "example", "fill", "goldenInput", "mix", "near", "noise", "part", "picture", "read", "same",
 	"testAny", "testModel", "tolerance", "within",
 }
 
