@@ -85,8 +85,8 @@ const maxPositions = 1 << 25
 
 // positions returns, for each element of y, its position in x. The nodes from x to y must
 // rearrange the elements of one operand. If each of them keeps the examples of a batch apart,
-// positions returns those of the first example, whose shapes are alone of x's and of y's.
-// ok is false if the tensors are too large to evaluate.
+// positions evaluates the first example only, as a batch of one. alone maps the shapes of x
+// and y to those that were evaluated. ok is false if the tensors are too large to evaluate.
 func positions(x, y *ir.Value) (at []float64, alone func(ir.Shape) ir.Shape, ok bool) {
 	var chain, first []ir.Op
 	for v := y; v != x; v = v.Def().In[0] {

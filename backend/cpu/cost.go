@@ -72,13 +72,11 @@ func (b *builder) batchGain(n *ir.Node) float64 {
 // depthwise convolution that reads it. The step keeps v in L1 and L2. See leaveToDepthwise
 // for the rarer conditions.
 func betweenPointAndDepth(v *ir.Value) bool {
-	r := v.OnlyUse()
-	if r == nil || v.Def() == nil || r.In[0] != v {
+	if v.Def() == nil || depthwiseReader(v) == nil {
 		return false
 	}
-	point, ok := v.Def().Op.(ir.Conv)
-	depth, ok2 := r.Op.(ir.Conv)
-	return ok && ok2 && point.Groups == 1 && v.Def().In[ir.Weights].Type.Shape[2:].Len() == 1 && depth.IsDepthwise(v.Type.Shape, r.In[ir.Weights].Type.Shape)
+	c, ok := v.Def().Op.(ir.Conv)
+	return ok && c.Groups == 1 && v.Def().In[ir.Weights].Type.Shape[2:].Len() == 1
 }
 
 // streamCost returns the part of the time to read weights that the arithmetic on

@@ -25,10 +25,10 @@ func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
 	if !d.Integer.IsZero() {
 		return b.denseInteger(n, d)
 	}
-	w := n.Const(ir.Weights)
-	if w == nil || !n.ConstOrAbsent(ir.Bias) || n.In[0].Type.DType != ir.Float32 || n.In[0].Type.Shape.Len() == 0 || n.Out[0].Type.Shape.Len() == 0 {
+	if !denseOnFloats(n) {
 		return b.densePlain(n, d)
 	}
+	w := n.Const(ir.Weights)
 	k, m := d.KM(w.Shape)
 	doc := fmt.Sprintf("Dense %d→%d", k, m)
 	if n.Input(ir.Bias) != nil {
@@ -61,6 +61,12 @@ func (b *builder) denseLayer(n *ir.Node, d ir.Dense) error {
 		return &kernel.Dense{X: x, Y: dst.ref(), W: wref, Bias: bias, N: batch, K: k, M: m, Act: act(d.Epilogue)}
 	})
 	return nil
+}
+
+// denseOnFloats reports whether the dense layer n runs on the kernel that reads packed weights.
+func denseOnFloats(n *ir.Node) bool {
+	x := n.In[0].Type
+	return n.Const(ir.Weights) != nil && n.ConstOrAbsent(ir.Bias) && x.DType == ir.Float32 && x.Shape.Len() > 0 && n.Out[0].Type.Shape.Len() > 0
 }
 
 // packDense stores a packed weight matrix. rows, unless nil, has, for each element

@@ -28,7 +28,7 @@ var movementLowerings = map[string]lowering{
 func (b *builder) reshape(n *ir.Node, _ ir.Reshape) error {
 	v := n.Out[0]
 	if b.onlyFlattened(n) {
-		return nil // the readers read the image
+		return nil // the readers read the operand
 	}
 	src := b.plain(n.In[0])
 	p := &place{Tensor: src.Tensor}
@@ -37,12 +37,12 @@ func (b *builder) reshape(n *ir.Node, _ ir.Reshape) error {
 	return nil
 }
 
-// onlyFlattened reports whether every reader of a reshaped image is a dense layer
-// that reads the image. The order of such a layer's packed weights is that of the
-// image.
+// onlyFlattened reports whether every reader of the reshaped value is a dense layer that
+// reads the place of [builder.flattened]. The order of such a layer's packed weights is that
+// of the place.
 func (b *builder) onlyFlattened(n *ir.Node) bool {
 	v := n.Out[0]
-	if img, _ := b.flattened(v); img == nil {
+	if p, _ := b.flattened(v); p == nil {
 		return false
 	}
 	for _, u := range v.Uses() {
@@ -50,7 +50,7 @@ func (b *builder) onlyFlattened(n *ir.Node) bool {
 			return false
 		}
 		d, ok := u.Node.Op.(ir.Dense)
-		if !ok || u.Node.Const(ir.Weights) == nil || !u.Node.ConstOrAbsent(ir.Bias) || u.Node.Out[0].Type.Shape.Len() == 0 || !d.Integer.IsZero() && !denseOnIntegers(u.Node, d) {
+		if !ok || u.Node.Const(ir.Weights) == nil || !u.Node.ConstOrAbsent(ir.Bias) || !denseOnFloats(u.Node) && !denseOnIntegers(u.Node, d) {
 			return false
 		}
 	}
@@ -75,7 +75,7 @@ func (b *builder) flattened(x *ir.Value) (p *place, rows []int) {
 			from, perm = t.In[0], op.Perm
 		}
 	}
-	if from.Type.Rank() == 0 || x.Type.Rank() == 0 || from.Type.Shape[0] != x.Type.Shape[0] || x.Type.Shape.Len() == 0 {
+	if from.Type.Rank() == 0 || x.Type.Rank() == 0 || from.Type.Shape[0] != x.Type.Shape[0] {
 		return nil, nil
 	}
 	stride := from.Type.Shape.Strides() // of the axes of from, in x
@@ -136,7 +136,7 @@ func (p *place) features(stride []int) []int {
 func (b *builder) transpose(n *ir.Node, t ir.Transpose) error {
 	x, v := n.In[0], n.Out[0]
 	if !slices.ContainsFunc(v.Uses(), func(u ir.Use) bool { return u.Node == nil || !b.onlyFlattened(u.Node) }) {
-		return nil // the readers read the image
+		return nil // the readers read x
 	}
 	r := x.Type.Rank()
 	isImageRank := (r == 3 || r == 4) && hasForm(v.Type)

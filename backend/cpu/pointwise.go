@@ -126,11 +126,22 @@ func leaveToDepthwise(b *builder, o *conv, doc string) bool {
 // that is the only reader of n's result and has no prologue and no residual.
 func depthwiseFollows(l *layout, n *ir.Node) bool {
 	v := n.Out[0]
-	r := v.OnlyUse()
-	if r == nil || !l.node[r] || !l.Follows(r, n) || r.In[0] != v {
+	r := depthwiseReader(v)
+	if r == nil || !l.node[r] || !l.Follows(r, n) || l.Shares(v) || r.HasPrologue() || r.Input(ir.ConvResidual) != nil {
 		return false
 	}
-	c, ok := r.Op.(ir.Conv)
-	return ok && !l.Shares(v) && c.IsDepthwise(r.In[0].Type.Shape, r.In[ir.Weights].Type.Shape) && c.Padding != ir.PadCopy && !r.HasPrologue() && r.Input(ir.ConvResidual) == nil &&
-		!plan.ConvWindow(c, r.In[1].Type.Shape).Crops()
+	c := r.Op.(ir.Conv)
+	return c.Padding != ir.PadCopy && !plan.ConvWindow(c, r.In[ir.Weights].Type.Shape).Crops()
+}
+
+// depthwiseReader returns the only reader of v if it is a depthwise convolution of v, or nil.
+func depthwiseReader(v *ir.Value) *ir.Node {
+	r := v.OnlyUse()
+	if r == nil || r.In[0] != v {
+		return nil
+	}
+	if c, ok := r.Op.(ir.Conv); !ok || !c.IsDepthwise(v.Type.Shape, r.In[ir.Weights].Type.Shape) {
+		return nil
+	}
+	return r
 }

@@ -214,12 +214,12 @@ type padded struct {
 // withBorder returns nil if c has another stride, other axes or a border that crops, if the operand
 // is large, and if a weight is infinite or NaN: its product with the border would be NaN.
 func withBorder(c ir.Conv, x ir.Shape, v, w []float64, kernel, out ir.Shape) *padded {
-	const most, together = 1 << 23, 512 // elements of the operand; sums that stay in L1
+	const most, sums = 1 << 23, 512 // elements of the operand, and sums that stay in L1
 	if len(kernel) != 2 || len(x) != 4 || c.Strides[0] != 1 || c.Strides[1] != 1 || slices.Min(c.Pads) < 0 || out.Len() == 0 {
 		return nil
 	}
 	high, width := x[2]+c.Pads[0]+c.Pads[2], x[3]+c.Pads[1]+c.Pads[3]
-	p := &padded{size: high * width, width: width, rows: max(1, together/width)}
+	p := &padded{size: high * width, width: width, rows: max(1, sums/width)}
 	if p.size > most/max(1, x[0]*x[1]) || slices.ContainsFunc(w, func(f float64) bool { return f-f != 0 }) {
 		return nil
 	}

@@ -321,12 +321,12 @@ func (k *Conv) weights(c *Context, a *simd.Tile, u Unit, from, to int) (more boo
 	if c := k.Src.C % 16; to == k.Src.Blocks() && c > 0 && c <= 8 {
 		a.Half = 1
 	}
-	a.HalfOut = u.Width == 32 && halfOut(&k.Dst, u.Out)
+	a.HalfOut = halfOut(&k.Dst, u.Out)
 	return to == u.Blocks && !setAct(a, k.Act)
 }
 
-// halfOut reports whether the last 8 of the 32 channels of dst that start at a block do not
-// exist.
+// halfOut reports whether, of the 32 channels of dst from a block on, the last 8 do not exist.
+// Tiles of 16 channels ignore it.
 func halfOut(dst *Image, block int) bool { return dst.C-16*block <= 24 }
 
 // output computes the given number of pixels of output row y, starting at column x.

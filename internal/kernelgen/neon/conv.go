@@ -62,7 +62,8 @@ func function(a *asm, name string) {
 // Registers: R0 holds the arguments, R1 the input block, R2 the weights, R3 the input row,
 // R4 the input column, R5–R7 the counters of blocks, rows and columns, R8–R13 the pixels,
 // R14 the offset of the weights of a part in a row of weights, R15 the address of weights
-// to prefetch or of the next step of pairs, R19–R23 strides, and R24 the counter of a run. R16 and R17 are scratch.
+// to prefetch or of the next step of pairs, R19–R23 strides, and R24 the counter of a run.
+// R16 and R17 are scratch.
 type tile struct {
 	*asm
 	p, b  int
