@@ -28,10 +28,9 @@ type algorithm struct {
 	refuses func(o *conv) (why, note string)
 	// cost estimates the time in nanoseconds on one core of the target.
 	cost func(o *conv) float64
-	// each reports whether costs are compared for one example, whatever the batch
-	// size. The competing algorithms store or prepare the weights in different
-	// forms. Programs for several batch sizes that make the same choice share one
-	// form.
+	// each reports whether programs for several batch sizes compare the costs for one
+	// example. The competing algorithms store or prepare the weights in different forms.
+	// Programs that make the same choice share one form.
 	each bool
 	// gain, unless 0, is the maximum ratio of this algorithm's cost to the plain
 	// algorithm's. Above it, the algorithm is not worth its memory and rounding.
@@ -116,8 +115,8 @@ func (b *builder) compute(a *algorithm, o *conv, choice plan.Choice, note string
 	if a.leave != nil && a.leave(b, o, doc) {
 		return
 	}
-	if o.point != nil {
-		doc = o.point.doc + "; " + doc
+	if o.before != nil {
+		doc = o.before.doc + "; " + doc
 	}
 	switch p.How {
 	case plan.Halo:
@@ -156,8 +155,8 @@ func (b *builder) emitConv(a *algorithm, o *conv, doc string) {
 	} else {
 		b.emit(doc, o.reads(), []*place{o.dst}, func() kernel.Kernel { return a.kernel(o, w) })
 	}
-	if o.point != nil {
-		b.Include(o.point.node)
+	if o.before != nil {
+		b.Include(o.before.node)
 	}
 	b.steps[len(b.steps)-1].work = a.work
 }

@@ -47,6 +47,43 @@ output "y" %%c
 	}
 }
 
+// A batch shares the reading of the weights of Strassen's algorithm, which are larger.
+// Programs for several batch sizes choose what is fastest for one example, so that they
+// share one form of the weights.
+func TestAlgorithmOfBatch(t *testing.T) {
+	graph := func(n int) *ir.Graph {
+		g, err := ir.Parse(fmt.Sprintf(`input %%x : f32[%d,2048,7,7]
+const %%w : f32[512,2048,1,1] = seed=1
+%%c = Conv(%%x, %%w) strides=[1,1] pads=[0,0,0,0] dilations=[1,1] groups=1
+output "y" %%c
+`, n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	for _, c := range []struct {
+		sizes []int
+		want  string
+	}{{[]int{1}, "pointwise"}, {[]int{8}, "strassen"}, {[]int{1, 8}, "pointwise"}} {
+		var graphs []*ir.Graph
+		for _, n := range c.sizes {
+			graphs = append(graphs, graph(n))
+		}
+		programs, err := BuildAll(graphs, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range programs {
+			for _, l := range p.Layers {
+				if l.Choice.Algorithm != "" && l.Choice.Algorithm != c.want {
+					t.Errorf("batches of %v: %d: %v, want %s", c.sizes, c.sizes[i], l.Choice, c.want)
+				}
+			}
+		}
+	}
+}
+
 // If a result is rounded, as in quantised networks, a small error of Winograd's
 // or Strassen's algorithm can change it by a whole step.
 func TestAlgorithmOfRounded(t *testing.T) {

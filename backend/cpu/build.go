@@ -36,6 +36,7 @@ func BuildAll(graphs []*ir.Graph, cfg Config) ([]*Program, error) {
 			return nil, fmt.Errorf("%s: unknown algorithm %q, want one of %s", node, a, strings.Join(Algorithms(), ", "))
 		}
 	}
+	cfg.shared = len(graphs) > 1
 	light := make([]map[string]bool, len(graphs))
 	for i, g := range graphs {
 		p, err := build([]*ir.Graph{g}, cfg, light[i:i+1])

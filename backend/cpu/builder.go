@@ -31,8 +31,8 @@ type builder struct {
 	prologues map[*ir.Value]prologue
 	// chains has, by result, the arithmetic between bytes that a later step computes.
 	chains map[*ir.Value]*chain
-	// points has, by result, the 1×1 convolutions that the next step computes.
-	points map[*ir.Value]*pointConv
+	// left has, by result, the convolutions that the next step computes.
+	left map[*ir.Value]*convBefore
 	// result, unless nil, is a value that must be, or become, the image resultAt.
 	result   *ir.Value
 	resultAt *place
@@ -53,7 +53,7 @@ type step struct {
 func newBuilder(g *ir.Graph, cfg Config, st *store) *builder {
 	b := &builder{Recorder: &plan.Recorder{Weights: int(kernel.Weights)}, g: g, cfg: cfg, input: kernel.IO, output: kernel.IO + kernel.Space(len(g.Inputs)),
 		dense: map[*ir.Value]*place{}, images: map[*ir.Value]*place{}, roots: map[*ir.Value]*place{},
-		pooled: map[*ir.Node]bool{}, joined: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, chains: map[*ir.Value]*chain{}, points: map[*ir.Value]*pointConv{}}
+		pooled: map[*ir.Node]bool{}, joined: map[*ir.Value]bool{}, prologues: map[*ir.Value]prologue{}, chains: map[*ir.Value]*chain{}, left: map[*ir.Value]*convBefore{}}
 	b.weights = weights{store: st, rec: b.Recorder, stored: cfg.Weights}
 	return b
 }

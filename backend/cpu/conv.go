@@ -108,7 +108,7 @@ func (b *builder) choose(o *conv) (a *algorithm, c plan.Choice, note string) {
 	if c.Why == "" {
 		c.Why = byCost
 	}
-	if isPlain.each {
+	if isPlain.each && b.cfg.shared {
 		o = o.single()
 	}
 	cost := isPlain.cost(o)
@@ -178,7 +178,7 @@ func fillOf(n *ir.Node, c ir.Conv) fill {
 func (b *builder) convImage(n *ir.Node, c ir.Conv) error {
 	o := newConv(n, c)
 	o.few, o.copied = b.few[n.In[0]], b.copied[n]
-	o.exact, o.cached, o.point = b.cfg.Exact, b.cached, b.points[n.In[0]]
+	o.exact, o.cached, o.before = b.cfg.Exact, b.cached, b.left[n.In[0]]
 	a, choice, note := b.choose(o)
 	switch x := n.In[0]; {
 	case !a.dense:

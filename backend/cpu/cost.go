@@ -52,7 +52,7 @@ func (b *builder) batchGain(n *ir.Node) float64 {
 	images, bytes := 0, 0
 	for _, v := range append(n.In[:len(n.In):len(n.In)], n.Out...) {
 		switch {
-		case v == nil || betweenPointAndDepth(v):
+		case v == nil || betweenConvAndDepth(v):
 		case v.Const != nil:
 			weights += v.Type.Shape.Len()
 		default:
@@ -68,15 +68,15 @@ func (b *builder) batchGain(n *ir.Node) float64 {
 	return gain
 }
 
-// betweenPointAndDepth reports whether one step computes v, by a 1×1 convolution, and the
-// depthwise convolution that reads it. The step keeps v in L1 and L2. See leaveToDepthwise
-// for the rarer conditions.
-func betweenPointAndDepth(v *ir.Value) bool {
+// betweenConvAndDepth reports whether one step computes v, by a first layer or a 1×1
+// convolution, and the depthwise convolution that reads it. The step keeps v in L1 and L2.
+// See leaveToDepthwise for the rarer conditions.
+func betweenConvAndDepth(v *ir.Value) bool {
 	if v.Def() == nil || depthwiseReader(v) == nil {
 		return false
 	}
 	c, ok := v.Def().Op.(ir.Conv)
-	return ok && c.Groups == 1 && v.Def().In[ir.Weights].Type.Shape[2:].Len() == 1
+	return ok && c.Groups == 1 && (isFirst(v.Def(), v.Def().In[0]) || v.Def().In[ir.Weights].Type.Shape[2:].Len() == 1)
 }
 
 // streamCost returns the part of the time to read weights that the arithmetic on

@@ -119,4 +119,5 @@ type Config struct {
 	// result of [NarrowLayers]. Fully connected layers then have weights in BF16, unless
 	// Weights is another format of half precision.
 	Compute kernel.Format
+	shared  bool // whether programs for several batch sizes share the weights
 }

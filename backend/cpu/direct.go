@@ -143,8 +143,8 @@ func merged[T any](src []T, i, oc, mg, ic, cg, k int) []T {
 	return w
 }
 
-// A depthwise convolution has one filter for each channel. Its step may also
-// compute the 1×1 convolution before it: see leaveToDepthwise.
+// A depthwise convolution has one filter for each channel. Its step may also compute the
+// convolution before it: see leaveToDepthwise.
 
 var depthwise = algorithm{
 	name: "depthwise",
@@ -162,10 +162,15 @@ var depthwise = algorithm{
 		}))
 	},
 	kernel: func(o *conv, w kernel.Ref) kernel.Kernel {
-		if p := o.point; p != nil {
-			return &kernel.ConvDepthwise{Point: *p.directKernel(p.weights), Depth: *o.depthwiseKernel(w)}
+		k := o.depthwiseKernel(w)
+		switch p := o.before; {
+		case p == nil:
+			return k
+		case p.first:
+			return &kernel.ConvFirstDepthwise{First: *p.firstKernel(p.weights), Depth: *k}
+		default:
+			return &kernel.ConvDepthwise{Point: *p.directKernel(p.weights), Depth: *k}
 		}
-		return o.depthwiseKernel(w)
 	},
 }
 

@@ -39,6 +39,7 @@ var first = algorithm{
 		return "", ""
 	},
 	pads:    padsRows,
+	leave:   leaveFirst,
 	weights: firstWeights,
 	kernel:  firstKernel,
 	pool:    firstPool,
@@ -57,6 +58,7 @@ var gathered = algorithm{
 	cost:    func(o *conv) float64 { return o.productCost(o.in.c, alignTo(o.out.c, 8), gatherShare) },
 	each:    true,
 	pads:    padsRows,
+	leave:   leaveFirst,
 	weights: firstWeights,
 	kernel:  firstKernel,
 	pool:    firstPool,
@@ -152,6 +154,16 @@ func (o *conv) firstExtents() kernel.ConvFirst {
 
 // extents returns an image without memory.
 func extents(d dims) kernel.Image { return kernel.Image{N: d.n, C: d.c, H: d.h, W: d.w} }
+
+// leaveFirst leaves the convolution o to the step of the depthwise convolution after it, and
+// reports whether it did.
+func leaveFirst(b *builder, o *conv, doc string) bool {
+	if !depthwiseFollows(b.layout, o.node) {
+		return false
+	}
+	b.left[o.node.Out[0]] = &convBefore{conv: *o, weights: firstWeights(b, o), doc: doc, first: true}
+	return true
+}
 
 // firstPool returns the constructor of a kernel that also computes the pool after
 // a first layer, row by row, as in LeNet and ResNet.

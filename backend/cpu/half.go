@@ -197,7 +197,7 @@ var (
 			g := o.win
 			k := &bfloat.Depthwise{Src: o.src.img(), Dst: o.dst.img(), W: w, Bias: o.bias, Residual: o.residual.img(), Act: o.act,
 				KH: g.KH, KW: g.KW, SH: g.SH, SW: g.SW, DH: g.DH, DW: g.DW, PadTop: g.PadTop, PadLeft: g.PadLeft}
-			if p := o.point; p != nil {
+			if p := o.before; p != nil {
 				return &bfloat.ConvDepthwise{Point: *p.pairKernel(p.weights), Depth: *k}
 			}
 			return k

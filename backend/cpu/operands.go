@@ -29,16 +29,17 @@ type conv struct {
 	result             *result // of a convolution on integers
 	// groups is the number of groups that the kernel computes. 0 stands for one.
 	groups int
-	// point, unless nil, is the 1×1 convolution that the same step computes first.
-	point *pointConv
+	// before, unless nil, is the convolution that the same step computes first.
+	before *convBefore
 }
 
-// pointConv is a 1×1 convolution that the step of the depthwise convolution after
-// it computes.
-type pointConv struct {
+// convBefore is a convolution that the step of the depthwise convolution after it
+// computes: a first layer, or one of 1×1.
+type convBefore struct {
 	conv
 	weights kernel.Ref
 	doc     string
+	first   bool // whether the kernel is that of first layers
 }
 
 // prologue is arithmetic per channel and a function that a pool applies to its
@@ -70,8 +71,8 @@ func reach(n *ir.Node, c ir.Conv) border {
 
 // reads returns the operands that the step reads.
 func (o *conv) reads() []*place {
-	if o.point != nil {
-		return o.point.reads()
+	if o.before != nil {
+		return o.before.reads()
 	}
 	if r := o.result; r != nil {
 		return []*place{o.src, r.multiplier, r.zero, r.residual}
@@ -107,4 +108,28 @@ func (o *conv) steady() (why, note string) {
 		return "its result is rounded, where a small error may become a whole step", ", rounded"
 	}
 	return "", ""
+}
+
+// depthwiseFollows reports whether the node after n is a depthwise convolution
+// that is the only reader of n's result and has no prologue and no residual.
+func depthwiseFollows(l *layout, n *ir.Node) bool {
+	v := n.Out[0]
+	r := depthwiseReader(v)
+	if r == nil || !l.node[r] || !l.Follows(r, n) || l.Shares(v) || r.HasPrologue() || r.Input(ir.ConvResidual) != nil {
+		return false
+	}
+	c := r.Op.(ir.Conv)
+	return c.Padding != ir.PadCopy && !plan.ConvWindow(c, r.In[ir.Weights].Type.Shape).Crops()
+}
+
+// depthwiseReader returns the only reader of v if it is a depthwise convolution of v, or nil.
+func depthwiseReader(v *ir.Value) *ir.Node {
+	r := v.OnlyUse()
+	if r == nil || r.In[0] != v {
+		return nil
+	}
+	if c, ok := r.Op.(ir.Conv); !ok || !c.IsDepthwise(v.Type.Shape, r.In[ir.Weights].Type.Shape) {
+		return nil
+	}
+	return r
 }

@@ -229,6 +229,8 @@ func operand(k kernel.Kernel) (src kernel.Image, clips bool) {
 		return k.Src, transforms(k.Scale, k.Shift, k.Pre)
 	case *kernel.ConvDepthwise:
 		return k.Depth.Src, false
+	case *kernel.ConvFirstDepthwise:
+		return k.Depth.Src, false
 	case *kernel.ConvLast:
 		return k.Src, false
 	case *kernel.Winograd:

@@ -11,9 +11,9 @@ import (
 // divides the input channels, the output channels and the pixels into halves, and
 // computes seven products of halves instead of eight.
 //
-// In networks like MobileNet, the largest image is the result of a 1×1
-// convolution that a depthwise convolution reads. One step computes both, a few
-// rows at a time, so that the image needs no memory.
+// In networks like MobileNet, the largest images are results of a first layer or of 1×1
+// convolutions that a depthwise convolution reads. One step computes both convolutions, a
+// few rows at a time, so that the image needs no memory.
 
 var pointwise = algorithm{
 	name: "pointwise",
@@ -102,9 +102,8 @@ func strassenCost(o *conv) float64 {
 		o.streamCost(d.c*s.c*7/4, d.h*d.w/2)
 }
 
-// leaveToDepthwise leaves the 1×1 convolution o to the step of the depthwise
-// convolution after it, and reports whether it did. The depthwise convolution must
-// be the only reader of the result.
+// leaveToDepthwise leaves the 1×1 convolution o to the step of the depthwise convolution
+// after it, and reports whether it did.
 func leaveToDepthwise(b *builder, o *conv, doc string) bool {
 	g := o.win
 	if g.SH*g.SW != 1 || o.in.h != o.out.h || o.in.w != o.out.w || g.PadTop != 0 || g.PadLeft != 0 ||
@@ -118,30 +117,6 @@ func leaveToDepthwise(b *builder, o *conv, doc string) bool {
 		}
 		weights = pairWeights
 	}
-	b.points[o.node.Out[0]] = &pointConv{conv: *o, weights: weights(b, o), doc: doc}
+	b.left[o.node.Out[0]] = &convBefore{conv: *o, weights: weights(b, o), doc: doc}
 	return true
-}
-
-// depthwiseFollows reports whether the node after n is a depthwise convolution
-// that is the only reader of n's result and has no prologue and no residual.
-func depthwiseFollows(l *layout, n *ir.Node) bool {
-	v := n.Out[0]
-	r := depthwiseReader(v)
-	if r == nil || !l.node[r] || !l.Follows(r, n) || l.Shares(v) || r.HasPrologue() || r.Input(ir.ConvResidual) != nil {
-		return false
-	}
-	c := r.Op.(ir.Conv)
-	return c.Padding != ir.PadCopy && !plan.ConvWindow(c, r.In[ir.Weights].Type.Shape).Crops()
-}
-
-// depthwiseReader returns the only reader of v if it is a depthwise convolution of v, or nil.
-func depthwiseReader(v *ir.Value) *ir.Node {
-	r := v.OnlyUse()
-	if r == nil || r.In[0] != v {
-		return nil
-	}
-	if c, ok := r.Op.(ir.Conv); !ok || !c.IsDepthwise(v.Type.Shape, r.In[ir.Weights].Type.Shape) {
-		return nil
-	}
-	return r
 }

@@ -268,3 +268,39 @@ func BenchmarkDepthwise(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkConvFirstDepthwise compares one step with two.
+func BenchmarkConvFirstDepthwise(b *testing.B) {
+	for _, stride := range []int{1, 2} {
+		one := layer{3, 32, 112, 3, stride}
+		for _, name := range []string{"one step", "two steps"} {
+			b.Run(fmt.Sprintf("%s_%v", name, one), func(tb *testing.B) {
+				b := &bench{B: tb, flops: 2 * 112 * 112 * 32 * (27 + 9/float64(stride*stride))}
+				r := rand.New(rand.NewPCG(1, 1))
+				act := Act{Fn: ActClip, Beta: 6}
+				f := ConvFirst{N: 1, C: 3, H: 224, W: 224, KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, PadTop: 1, PadLeft: 1, Act: act}
+				f.Src, f.Wt = b.m.put(random(r, 3*224*224)), b.weights(pack.FirstLen(32, 3, 3, 3))
+				d := Depthwise{KH: 3, KW: 3, SH: stride, SW: stride, DH: 1, DW: 1, PadTop: 1, PadLeft: 1, Act: act}
+				d.Dst, d.W = b.m.image(r, 1, 32, 112/stride, 112/stride, 0, 0, 0, 0, 0, false), b.weights(pack.DepthwiseLen(32, 3, 3))
+				if name == "one step" {
+					f.Dst = Image{N: 1, C: 32, H: 112, W: 112, Left: 1, Right: 1}
+					d.Src = f.Dst
+					b.run(&ConvFirstDepthwise{f, d})
+					return
+				}
+				f.Dst = b.m.image(r, 1, 32, 112, 112, 1, 1, 1, 1, 0, false)
+				d.Src = f.Dst
+				b.run(&twoSteps{f, d})
+			})
+		}
+	}
+}
+
+type twoSteps struct {
+	first ConvFirst
+	depth Depthwise
+}
+
+func (k *twoSteps) Check(*Verifier)   {}
+func (k *twoSteps) ScratchBytes() int { return k.first.ScratchBytes() }
+func (k *twoSteps) Run(c *Context)    { k.first.Run(c); k.depth.Run(c) }

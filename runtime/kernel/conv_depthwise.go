@@ -28,13 +28,9 @@ func (k *ConvDepthwise) Check(v *Verifier) {
 	p.checkChannels(v)
 	v.Require(p.Src.N == p.Dst.N && p.Src.H == p.Dst.H && p.Src.W == p.Dst.W && p.KH == 1 && p.KW == 1 && p.SH == 1 && p.SW == 1 && p.PadTop == 0 && p.PadLeft == 0 && p.Groups <= 1 && p.Residual.N == 0 && !p.prologue(),
 		"the first convolution is not a plain one of 1×1")
-	d.checkOperands(v)
-	v.Require(d.Dst.N == p.Dst.N && d.Dst.Blocks() == p.Dst.Blocks() && !d.prologue(), "the second convolution does not fit the first")
-	m := p.Dst
-	m.Top, m.Bottom = MaxExtent, MaxExtent // rows outside are zeros
-	v.Require(v.Windows(d.filter(), d.Dst.H, d.Dst.W, &m), leaves)
+	d.checkReader(v, &p.Dst)
 	if v.err == nil {
-		v.Scratch(Product(2, d.inRows(1), m.Left+m.W+m.Right, pixelBytes))
+		v.Scratch(Product(2, d.inRows(1), p.Dst.Left+p.Dst.W+p.Dst.Right, pixelBytes))
 	}
 }
 
@@ -127,3 +123,114 @@ func clearPixels(x []float32) {
 }
 
 func (k *ConvDepthwise) uses(_ *simd.Tier, use useFunc) { usesTiles(&k.Point.Dst, use) }
+
+// ConvFirstDepthwise is a convolution of few input channels and a depthwise convolution of
+// its result, the first two layers of MobileNets (Howard et al. 2017). The intermediate
+// image is among the largest of the network. A part keeps only a few rows of it, in
+// scratch.
+type ConvFirstDepthwise struct {
+	// First.Dst has extents and a border, but no memory.
+	First ConvFirst
+	// Depth reads First.Dst, without a prologue.
+	Depth Depthwise
+}
+
+// Check declares the memory of the step.
+func (k *ConvFirstDepthwise) Check(v *Verifier) {
+	f, d := &k.First, &k.Depth
+	v.Extents("First.Dst", &f.Dst)
+	v.nc16(&f.Dst)
+	f.checkOperands(v)
+	d.checkReader(v, &f.Dst)
+	if v.err == nil {
+		v.Scratch(Product(f.Dst.Blocks(), d.inRows(1), f.Dst.Left+f.Dst.W+f.Dst.Right, pixelBytes))
+	}
+}
+
+// ScratchBytes is the size of the scratch of the first convolution and of the rows of the
+// intermediate image.
+func (k *ConvFirstDepthwise) ScratchBytes() int {
+	return 4 * (k.firstFloats() + k.between(k.band())*k.rowFloats())
+}
+
+// firstFloats returns the size of the scratch of the first convolution in floats, rounded
+// up to whole cache lines.
+func (k *ConvFirstDepthwise) firstFloats() int {
+	return wholeBlocks(k.First.scratchFloats(k.between(k.band())))
+}
+
+// rowFloats returns the number of floats of a row of the intermediate image.
+func (k *ConvFirstDepthwise) rowFloats() int { return k.First.Dst.Blocks() * k.First.Dst.Row() }
+
+// between returns the number of rows of the intermediate image that rows of output read.
+func (k *ConvFirstDepthwise) between(rows int) int { return k.Depth.inRows(rows) }
+
+// band returns the number of output rows that a part computes at a time.
+func (k *ConvFirstDepthwise) band() int {
+	rows := 1
+	for rows < k.Depth.Dst.H && k.between(rows+1)*k.rowFloats()*4 <= scratchTarget {
+		rows++
+	}
+	return rows
+}
+
+// parts returns the number of ranges of rows of an image: two for each worker. Adjacent
+// ranges compute some rows twice, so that a range has at least 8 rows.
+func (k *ConvFirstDepthwise) parts(c *Context) int {
+	if c.Threads() == 1 {
+		return 1
+	}
+	return min(team.Split(2*c.Threads(), k.First.N), team.Split(k.Depth.Dst.H, 8))
+}
+
+// Run computes both convolutions.
+func (k *ConvFirstDepthwise) Run(c *Context) {
+	f, d := &k.First, &k.Depth
+	d.Dst.ClearBorder(c)
+	work := tileWork(f.N * (f.Dst.H*f.Dst.W*f.Dst.C*f.C*f.KH*f.KW + d.Dst.H*d.Dst.W*d.Dst.C*d.KH*d.KW))
+	c.Do(f.N*k.parts(c), work, k)
+}
+
+// Part computes a range of rows, band after band. Rows of the intermediate image that the
+// next band also reads move to the start of the scratch memory.
+func (k *ConvFirstDepthwise) Part(c *Context, i, worker int) {
+	f, d := &k.First, &k.Depth
+	m := &f.Dst
+	parts := k.parts(c)
+	n, chunk := i/parts, i%parts
+	scratch := Floats(c.scratch[worker])
+	first, between := scratch[:k.firstFloats()], scratch[k.firstFloats():]
+	band, row := k.band(), m.Row()
+	plane := k.between(band) * row
+	end := -d.PadTop // of the rows of the intermediate image in scratch
+	for y, to := team.Cut(d.Dst.H, parts, chunk), team.Cut(d.Dst.H, parts, chunk+1); y < to; {
+		next := min(y+band, to)
+		from := y*d.SH - d.PadTop
+		kept := max(0, end-from)
+		for b := 0; b < m.Blocks() && kept > 0; b++ {
+			rows := between[b*plane:][:plane]
+			copy(rows, rows[(band*d.SH)*row:][:kept*row])
+		}
+		end = from + k.between(next-y)
+		lo, hi := max(0, min(from+kept, m.H)), max(0, min(end, m.H))
+		if lo < hi {
+			f.rows(c, n, lo, hi, first, between[(lo-from)*row+m.Left*16:], 16, row, plane)
+		}
+		for b := range m.Blocks() {
+			rows := between[b*plane:][:plane]
+			for r := from + kept; r < end; r++ {
+				line := rows[(r-from)*row:][:row]
+				if r < 0 || r >= m.H {
+					clear(line)
+					continue
+				}
+				clearPixels(line[:m.Left*16])
+				clearPixels(line[(m.Left+m.W)*16:])
+			}
+			d.rows(c, n, b, y, next, rows[(m.Left-d.PadLeft)*16:], row)
+		}
+		y = next
+	}
+}
+
+func (k *ConvFirstDepthwise) uses(t *simd.Tier, use useFunc) { k.First.uses(t, use) }

@@ -791,6 +791,63 @@ func TestWinograd(t *testing.T) {
 	})
 }
 
+// ConvFirstDepthwise has the bits of its two convolutions as separate steps, in one band
+// and in several.
+func TestConvFirstDepthwise(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(60) {
+			r := rand.New(rand.NewPCG(seed, 15))
+			f := ConvFirst{N: pick(r, 1, 2), C: 1 + r.IntN(4), H: 5 + r.IntN(30), W: 5 + r.IntN(30), NHWC: r.IntN(2) == 0,
+				KH: pick(r, 1, 3, 5), KW: pick(r, 1, 3, 5), SH: pick(r, 1, 2), SW: pick(r, 1, 2), DH: 1, DW: 1, Act: pick(r, someActs...)}
+			d := Depthwise{KH: pick(r, 1, 3, 5), KW: pick(r, 1, 3, 5), SH: pick(r, 1, 2, 3), SW: pick(r, 1, 2), DH: pick(r, 1, 2), DW: pick(r, 1, 2), Act: pick(r, someActs...)}
+			if seed%20 == 0 {
+				f.N, f.H, f.W = 1, 60, 300 // more than a band
+			}
+			f.PadTop, f.PadLeft, d.PadTop, d.PadLeft = r.IntN(f.KH), r.IntN(f.KW), r.IntN(d.KH), r.IntN(d.KW)
+			h, w := (f.H+2*f.PadTop-f.KH)/f.SH+1, (f.W+2*f.PadLeft-f.KW)/f.SW+1
+			oh, ow := (h+2*d.PadTop-(d.KH-1)*d.DH-1)/d.SH+1, (w+2*d.PadLeft-(d.KW-1)*d.DW-1)/d.SW+1
+			if h+2*d.PadTop < (d.KH-1)*d.DH+1 || w+2*d.PadLeft < (d.KW-1)*d.DW+1 {
+				continue
+			}
+			oc := pick(r, 6, 8, 16, 40, 64)
+			m := &memory{double: r.IntN(3) == 0}
+			if r.IntN(3) == 0 {
+				f.C = 1 + r.IntN(12)
+				f.Image = m.image(r, f.N, f.C, f.H, f.W, 0, 0, 0, 0, 0, true)
+			} else {
+				f.Src = m.put(random(r, f.N*f.C*f.H*f.W))
+			}
+			f.Wt, f.Bias = m.put(pack.First(random(r, oc*f.C*f.KH*f.KW), oc, f.C, f.KH, f.KW)), m.put(padded16(random(r, oc)))
+			d.W, d.Bias = m.put(pack.Depthwise(random(r, oc*d.KH*d.KW), oc, d.KH, d.KW)), m.put(padded16(random(r, oc)))
+			f.Dst = m.image(r, f.N, oc, h, w, d.PadTop+r.IntN(2), d.PadLeft+r.IntN(2), d.PadTop+d.DH*d.KH, d.PadLeft, 0, false)
+			d.Src, d.Dst = f.Dst, m.image(r, f.N, oc, oh, ow, r.IntN(2), r.IntN(2), 0, 1, r.IntN(2), false)
+			d.Dst.Clear = true
+			m.run(t, &f)
+			m.run(t, &d)
+			want := m.clone()
+			k := ConvFirstDepthwise{First: f, Depth: d}
+			k.First.Dst.Ref = Ref{}
+			k.Depth.Src = k.First.Dst
+			clear(m.slice(f.Dst.Ref))
+			clear(m.slice(d.Dst.Ref))
+			m.run(t, &k)
+			for i := range f.N {
+				for o := range oc {
+					for y := range oh {
+						for x := range ow {
+							if got, want := m.at(&d.Dst, i, o, y, x), want.at(&d.Dst, i, o, y, x); got != want {
+								t.Fatalf("seed %d: [%d,%d,%d,%d] is %g, want %g\n%+v", seed, i, o, y, x, got, want, k)
+							}
+						}
+					}
+				}
+			}
+			checkBorder(t, m, &d.Dst)
+			checkUnused(t, m, &d.Dst)
+		}
+	})
+}
+
 // TestConvDepthwise compares ConvDepthwise with loops in float64, in one band and in
 // several.
 func TestConvDepthwise(t *testing.T) {

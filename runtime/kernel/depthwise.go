@@ -40,6 +40,16 @@ func (k *Depthwise) checkOperands(v *Verifier) {
 	v.Act(k.Act.Fn)
 }
 
+// checkReader declares the operands of a step that also computes the input, m, whose rows
+// outside are zeros.
+func (k *Depthwise) checkReader(v *Verifier, m *Image) {
+	k.checkOperands(v)
+	v.Require(k.Dst.N == m.N && k.Dst.Blocks() == m.Blocks() && !k.prologue(), "the second convolution does not fit the first")
+	all := *m
+	all.Top, all.Bottom = MaxExtent, MaxExtent
+	v.Require(v.Windows(k.filter(), k.Dst.H, k.Dst.W, &all), leaves)
+}
+
 func (k *Depthwise) filter() Filter {
 	return Filter{k.KH, k.KW, k.SH, k.SW, k.DH, k.DW, k.PadTop, k.PadLeft}
 }
