@@ -43,7 +43,7 @@ func BuildAll(graphs []*ir.Graph, cfg Config) ([]*Program, error) {
 		if err != nil {
 			return nil, err
 		}
-		if light[i] = withinBudget(p[0], cfg); len(graphs) == 1 && len(light[i]) == 0 {
+		if light[i] = withinBudget(p[0], cfg, batchOf(g)); len(graphs) == 1 && len(light[i]) == 0 {
 			return p, nil
 		}
 	}
@@ -402,7 +402,8 @@ func kernelName(k kernel.Kernel) string {
 // reading the weights dominates it.
 const (
 	// The maximum of the extra memory for transformed weights is budgetBytes, or
-	// the share budgetShare of the size of all weights if that is more.
+	// the share budgetShare of the size of all weights if that is more. A batch, whose
+	// examples share the weights, may use twice as much.
 	budgetBytes = 96 << 20
 	budgetShare = 0.2
 	// budgetLoss is the maximum relative increase of a layer's time by a lighter
@@ -413,8 +414,8 @@ const (
 // withinBudget returns the names of the convolutions that must use a lighter
 // algorithm so that the transformed weights of p fit the budget. It prefers
 // convolutions that lose little time for the memory they save.
-func withinBudget(p *Program, cfg Config) map[string]bool {
-	extra := p.extra - max(budgetBytes, int(budgetShare*float64(p.Plan.WeightsBytes)))
+func withinBudget(p *Program, cfg Config, batch int) map[string]bool {
+	extra := p.extra - min(batch, 2)*max(budgetBytes, int(budgetShare*float64(p.Plan.WeightsBytes)))
 	type swap struct {
 		name  string
 		loss  float64 // nanoseconds

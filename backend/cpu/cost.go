@@ -60,12 +60,20 @@ func (b *builder) batchGain(n *ir.Node) float64 {
 			bytes += v.Type.Bytes()
 		}
 	}
-	size := float64(b.g.Inputs[0].Type.Shape[0])
+	size := float64(batchOf(b.g))
 	gain := (&conv{cached: b.cached}).streamCost(weights, pixels) * (1 - 1/size)
 	if bytes > batchBytes {
 		gain -= float64(images) / size / imagePerNs
 	}
 	return gain
+}
+
+// batchOf returns the number of examples of g, if it is a batch.
+func batchOf(g *ir.Graph) int {
+	if len(g.Inputs) == 0 || g.Inputs[0].Type.Rank() == 0 {
+		return 1
+	}
+	return g.Inputs[0].Type.Shape[0]
 }
 
 // betweenConvAndDepth reports whether one step computes v, by a first layer or a 1×1
