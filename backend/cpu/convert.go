@@ -109,8 +109,12 @@ type strided struct {
 	src, dst           []int // strides
 }
 
-// copyStrided emits a copy. The kernel depends only on the size of an element.
+// copyStrided emits a copy, unless there are no elements. The kernel depends only on the
+// size of an element.
 func (b *builder) copyStrided(doc string, src, dst *place, s strided) {
+	if ir.Shape(s.shape).Len() == 0 {
+		return
+	}
 	shape, st := plan.Collapse(s.shape, s.src, s.dst)
 	longestLast(shape, st)
 	s.shape, s.src, s.dst = shape, st[0], st[1]

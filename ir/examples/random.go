@@ -290,7 +290,7 @@ func pad(s *sketch, x *ir.Value) (*ir.Value, error) {
 func recurrent(s *sketch, x *ir.Value) (*ir.Value, error) {
 	in := x.Type.Shape
 	n, steps, features := in[0], in[2], in[1]*in[3]
-	if features > 400 || steps > 20 {
+	if features == 0 || features > 400 || steps == 0 || steps > 20 {
 		return nil, nil
 	}
 	v, err := s.g.Emit("rows", ir.Transpose{Perm: []int{2, 0, 1, 3}}, x)
