@@ -115,6 +115,21 @@ func (m *memory) at(img *Image, n, c, y, x int) float64 {
 	return float64(img.row(m.slice(img.Ref), n, c/16, y)[x*16+c%16])
 }
 
+// context returns a context for k.
+func (m *memory) context(k Kernel, threads int) *Context {
+	c := &Context{team: team.New[*Context](threads), double: m.double}
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(m.data))), len(m.data)*4)
+	c.spaces = [][]byte{bytes}
+	for range threads {
+		scratch := mem.Aligned(k.ScratchBytes())
+		for i := range Floats(scratch) { // values of another kernel
+			Floats(scratch)[i] = canary
+		}
+		c.scratch = append(c.scratch, scratch)
+	}
+	return c
+}
+
 // run executes k with several numbers of threads. It checks that all results have the
 // same bits, that the canaries are unchanged and, without -short, that k allocates
 // nothing.
@@ -126,16 +141,7 @@ func (m *memory) run(t *testing.T, k Kernel) {
 	var first []float32
 	for _, threads := range []int{1, 2, 3} {
 		copy(m.data, before)
-		c := &Context{team: team.New[*Context](threads), double: m.double}
-		bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(m.data))), len(m.data)*4)
-		c.spaces = [][]byte{bytes}
-		for range threads {
-			scratch := mem.Aligned(k.ScratchBytes())
-			for i := range Floats(scratch) { // values of another kernel
-				Floats(scratch)[i] = canary
-			}
-			c.scratch = append(c.scratch, scratch)
-		}
+		c := m.context(k, threads)
 		k.Run(c)
 		for _, g := range m.guard {
 			if m.data[g] != canary {
@@ -822,8 +828,8 @@ func TestConvFirstDepthwise(t *testing.T) {
 			f.Dst = m.image(r, f.N, oc, h, w, d.PadTop+r.IntN(2), d.PadLeft+r.IntN(2), d.PadTop+d.DH*d.KH, d.PadLeft, 0, false)
 			d.Src, d.Dst = f.Dst, m.image(r, f.N, oc, oh, ow, r.IntN(2), r.IntN(2), 0, 1, r.IntN(2), false)
 			d.Dst.Clear = true
-			m.run(t, &f)
-			m.run(t, &d)
+			f.Run(m.context(&f, 1))
+			d.Run(m.context(&d, 1))
 			want := m.clone()
 			k := ConvFirstDepthwise{First: f, Depth: d}
 			k.First.Dst.Ref = Ref{}
