@@ -150,32 +150,29 @@ func (k *ConvFirstDepthwise) Check(v *Verifier) {
 // ScratchBytes is the size of the scratch of the first convolution and of the rows of the
 // intermediate image.
 func (k *ConvFirstDepthwise) ScratchBytes() int {
-	return 4 * (k.firstFloats() + k.between(k.band())*k.rowFloats())
+	return 4 * (k.firstFloats() + k.Depth.inRows(k.band())*k.rowFloats())
 }
 
 // firstFloats returns the size of the scratch of the first convolution in floats, rounded
 // up to whole cache lines.
 func (k *ConvFirstDepthwise) firstFloats() int {
-	return wholeBlocks(k.First.scratchFloats(k.between(k.band())))
+	return wholeBlocks(k.First.scratchFloats(k.Depth.inRows(k.band())))
 }
 
 // rowFloats returns the number of floats of a row of the intermediate image.
 func (k *ConvFirstDepthwise) rowFloats() int { return k.First.Dst.Blocks() * k.First.Dst.Row() }
 
-// between returns the number of rows of the intermediate image that rows of output read.
-func (k *ConvFirstDepthwise) between(rows int) int { return k.Depth.inRows(rows) }
-
 // band returns the number of output rows that a part computes at a time.
 func (k *ConvFirstDepthwise) band() int {
 	rows := 1
-	for rows < k.Depth.Dst.H && k.between(rows+1)*k.rowFloats()*4 <= scratchTarget {
+	for rows < k.Depth.Dst.H && k.Depth.inRows(rows+1)*k.rowFloats()*4 <= scratchTarget {
 		rows++
 	}
 	return rows
 }
 
-// parts returns the number of ranges of rows of an image: two for each worker. Adjacent
-// ranges compute some rows twice, so that a range has at least 8 rows.
+// parts returns the number of ranges of rows of an image: two for each worker, but no more
+// than the ranges of 8 rows, because adjacent ranges compute some rows twice.
 func (k *ConvFirstDepthwise) parts(c *Context) int {
 	if c.Threads() == 1 {
 		return 1
@@ -201,7 +198,7 @@ func (k *ConvFirstDepthwise) Part(c *Context, i, worker int) {
 	scratch := Floats(c.scratch[worker])
 	first, between := scratch[:k.firstFloats()], scratch[k.firstFloats():]
 	band, row := k.band(), m.Row()
-	plane := k.between(band) * row
+	plane := d.inRows(band) * row
 	end := -d.PadTop // of the rows of the intermediate image in scratch
 	for y, to := team.Cut(d.Dst.H, parts, chunk), team.Cut(d.Dst.H, parts, chunk+1); y < to; {
 		next := min(y+band, to)
@@ -211,7 +208,7 @@ func (k *ConvFirstDepthwise) Part(c *Context, i, worker int) {
 			rows := between[b*plane:][:plane]
 			copy(rows, rows[(band*d.SH)*row:][:kept*row])
 		}
-		end = from + k.between(next-y)
+		end = from + d.inRows(next-y)
 		lo, hi := max(0, min(from+kept, m.H)), max(0, min(end, m.H))
 		if lo < hi {
 			f.rows(c, n, lo, hi, first, between[(lo-from)*row+m.Left*16:], 16, row, plane)

@@ -40,8 +40,8 @@ func (k *Depthwise) checkOperands(v *Verifier) {
 	v.Act(k.Act.Fn)
 }
 
-// checkReader declares the operands of a step that also computes the input, m, whose rows
-// outside are zeros.
+// checkReader is Check for a step that computes the input m itself, with rows of zeros above
+// and below.
 func (k *Depthwise) checkReader(v *Verifier, m *Image) {
 	k.checkOperands(v)
 	v.Require(k.Dst.N == m.N && k.Dst.Blocks() == m.Blocks() && !k.prologue(), "the second convolution does not fit the first")
