@@ -247,8 +247,18 @@ func (k *GlobalPool) Check(v *Verifier) {
 	v.prologue(k.Scale, k.Shift, k.Pre, k.Src.Blocks())
 }
 
-// ScratchBytes is the size of one transformed row.
-func (k *GlobalPool) ScratchBytes() int { return k.Src.W * pixelBytes }
+// ScratchBytes is the size of the transformed rows.
+func (k *GlobalPool) ScratchBytes() int { return k.together() * k.Src.W * pixelBytes }
+
+// together returns the number of rows that are summed as one: those of up to 64 pixels,
+// if no border lies between them. More pixels would gain little, and cost accuracy: the
+// sums of rows are added in float64.
+func (k *GlobalPool) together() int {
+	if k.Src.Row() != k.Src.W*16 {
+		return 1
+	}
+	return min(k.Src.H, max(1, 64/max(1, k.Src.W)))
+}
 
 // Run computes the pool.
 func (k *GlobalPool) Run(c *Context) {
@@ -261,18 +271,19 @@ func (k *GlobalPool) Part(c *Context, i, worker int) {
 	n, b := i/k.Dst.Blocks(), i%k.Dst.Blocks()
 	src := c.F32(k.Src.Ref)
 	scale, shift := blockOf(c.F32(k.Scale), b), blockOf(c.F32(k.Shift), b)
-	scratch := Floats(c.scratch[worker])[:k.Src.W*16]
+	together := k.together()
+	scratch := Floats(c.scratch[worker])[:together*k.Src.W*16]
 	var acc [16]float64
 	top := [16]float32{}
 	for ch := range top {
 		top[ch] = -Inf32
 	}
 	var sum [16]float32
-	for y := range k.Src.H {
-		row := k.Src.row(src, n, b, y)
+	for y := 0; y < k.Src.H; y += together {
+		row := src[k.Src.At(n, b, y, 0):][:min(together, k.Src.H-y)*k.Src.W*16]
 		if scale != nil || shift != nil || k.Pre.Fn != ActIdentity {
 			affineRow(scratch, row, scale, shift, k.Pre)
-			row = scratch
+			row = scratch[:len(row)]
 		}
 		for len(row) > 0 {
 			part := row[:min(len(row), callFloats)]

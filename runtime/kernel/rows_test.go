@@ -90,6 +90,46 @@ func TestPoolTiers(t *testing.T) {
 	}
 }
 
+// TestGlobalPool compares global pools with loops in float64, with rows that lie one
+// behind another and with borders between them.
+func TestGlobalPool(t *testing.T) {
+	tiers(t, func(t *testing.T) {
+		for seed := range uint64(80) {
+			r := rand.New(rand.NewPCG(seed, 11))
+			k := GlobalPool{Kind: pick(r, PoolMax, PoolAvg)}
+			h, w, border := 1+r.IntN(30), 1+r.IntN(30), r.IntN(2)
+			m := &memory{}
+			k.Src = m.image(r, 2, 19, h, w, 1, border, 1, 0, 0, true)
+			k.Dst = m.image(r, 2, 19, 1, 1, 0, 1, 0, 0, 1, false)
+			scale, shift := padded16(random(r, 19)), padded16(random(r, 19))
+			before := r.IntN(2) == 0
+			if before {
+				k.Scale, k.Shift, k.Pre = m.put(scale), m.put(shift), Act{Fn: ActRelu}
+			}
+			m.run(t, &k)
+			for n := range 2 {
+				for ch := range 19 {
+					sum, top := 0.0, math.Inf(-1)
+					for i := range h * w {
+						v := m.at(&k.Src, n, ch, i/w, i%w)
+						if before {
+							v = max(0, v*float64(scale[ch])+float64(shift[ch]))
+						}
+						sum, top = sum+v, max(top, v)
+					}
+					want := top
+					if k.Kind == PoolAvg {
+						want = sum / float64(h*w)
+					}
+					if got := m.at(&k.Dst, n, ch, 0, 0); math.Abs(got-want) > 5e-7*(1+math.Abs(want)) {
+						t.Fatalf("seed %d: channel %d of image %d is %g, want %g\n%+v", seed, ch, n, got, want, k)
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestRowKernels compares row kernels with their twins in Go.
 func TestRowKernels(t *testing.T) {
 	tiers(t, func(t *testing.T) {
