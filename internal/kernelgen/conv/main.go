@@ -201,10 +201,15 @@ func (t tile) convolution(unroll int) {
 	MOVQ(R9, R11)
 	MOVQ(arg(abi.Cols), R12)
 	Label(t.label("col"))
-	pixel := pixelsOf(p)
+	pixelsOf(p)
 	if unroll == 1 {
 		MOVQ(arg(abi.Run), RBX)
 		Label(t.label("run"))
+		if t.finishes() {
+			CMPQ(RBX, Imm(lastValues))
+			JNE(LabelRef(t.label("more_finish")))
+			t.branchToFinish("finish", false)
+		}
 	}
 	for c := range unroll {
 		weights := make([]Mem, b)
@@ -214,7 +219,14 @@ func (t tile) convolution(unroll int) {
 		if prefetch && c%4 == 0 {
 			t.prefetch(c/4, c/4+1)
 		}
-		t.multiply(weights, c%sets*b*p, func(i int) Mem { return pixel(i, c) })
+		switch {
+		case unroll == 1 || !t.finishes():
+		case c == 8-lastValues:
+			t.branchToFinish("finish8", true)
+		case c == 16-lastValues:
+			t.branchToFinish("finish16", false)
+		}
+		t.multiply(weights, c%sets*b*p, func(i int) Mem { return pixelAt(i, c) })
 		if c == 7 && unroll == 16 { // the last block may have only 8 channels
 			CMPQ(R8, arg(abi.Half))
 			JEQ(LabelRef(t.label("step")))
@@ -225,12 +237,7 @@ func (t tile) convolution(unroll int) {
 	}
 	ADDQ(U32(uint32(unroll*t.row)), RDX)
 	if prefetch {
-		for n := 4; n < unroll; n *= 2 { // if few tiles share the prefetches
-			CMPQ(arg(abi.NextStep), U32(uint32(n*t.row)))
-			JLE(LabelRef(t.label("asked")))
-			t.prefetch(n, 2*n)
-		}
-		Label(t.label("asked"))
+		t.prefetchMore("asked")
 		ADDQ(arg(abi.NextStep), RBX)
 	}
 	if unroll == 1 {
@@ -259,6 +266,14 @@ func (t tile) convolution(unroll int) {
 		}
 	}
 	t.epilogue()
+	switch {
+	case !t.finishes():
+	case unroll == 1:
+		t.finish("finish", 0, false)
+	default:
+		t.finish("finish8", 8-lastValues, prefetch)
+		t.finish("finish16", 16-lastValues, prefetch)
+	}
 }
 
 // prefetch requests the weights of the input values from ≤ c < to of a later step. With
@@ -269,6 +284,16 @@ func (t tile) prefetch(from, to int) {
 			PREFETCHT1(Mem{Base: RBX, Disp: c*t.row + off})
 		}
 	}
+}
+
+// prefetchMore requests weights that prefetch has not, if few tiles share the prefetches.
+func (t tile) prefetchMore(done string) {
+	for n := 4; n < 16; n *= 2 {
+		CMPQ(arg(abi.NextStep), U32(uint32(n*t.row)))
+		JLE(LabelRef(t.label(done)))
+		t.prefetch(n, 2*n)
+	}
+	Label(t.label(done))
 }
 
 // multiply adds the products of one input value of each pixel and its weights to the
@@ -428,7 +453,7 @@ func double(width int) {
 		MOVQ(R9, R11)
 		MOVQ(arg(abi.Cols), R12)
 		Label(label("col"))
-		pixel := pixelsOf(p)
+		pixelsOf(p)
 		Load(Param("step"), RBX)
 		Label(label("step"))
 		for blk := range b {
@@ -436,7 +461,7 @@ func double(width int) {
 		}
 		for i := range p {
 			x := x86.AVX512.Last(b + i%2)
-			VCVTPS2PD_BCST(pixel(i, 0), x)
+			VCVTPS2PD_BCST(pixelAt(i, 0), x)
 			for blk := range b {
 				VFMADD231PD(x, x86.AVX512.Last(blk), acc(blk, i))
 			}
@@ -502,7 +527,7 @@ func (g generator) channelKernel(name string, width int, weights bool, step func
 		MOVQ(R9, R11)
 		MOVQ(arg(abi.Cols), R12)
 		Label(t.label("col"))
-		pixel := pixelsOf(p)
+		pixelsOf(p)
 		if weights {
 			for blk := range t.b {
 				VMOVUPS(Mem{Base: RDX, Disp: blk * t.Bytes}, t.Last(blk))
@@ -511,7 +536,7 @@ func (g generator) channelKernel(name string, width int, weights bool, step func
 		}
 		for i := range p {
 			for blk := range t.b {
-				step(pixel(i, blk*t.Bytes/4), t.Last(blk), t.acc(blk, i))
+				step(pixelAt(i, blk*t.Bytes/4), t.Last(blk), t.acc(blk, i))
 			}
 		}
 		ADDQ(arg(abi.ColStride), R11)
@@ -555,14 +580,14 @@ func (g generator) channelPairs(name string, products bool) {
 		MOVQ(R9, R11)
 		MOVQ(arg(abi.Cols), R12)
 		Label(t.label("col"))
-		pixel := pixelsOf(p)
+		pixelsOf(p)
 		if products {
 			VMOVUPS(Mem{Base: RDX}, weights[0])
 			VMOVUPS(Mem{Base: RDX, Index: R8, Scale: 1}, weights[1])
 			ADDQ(Imm(64), RDX)
 		}
 		for i := range p {
-			VMOVUPS(pixel(i, 0), x)
+			VMOVUPS(pixelAt(i, 0), x)
 			VPSLLD(Imm(16), x, y)
 			VMOVDQU16_Z(x, K1, x)
 			for half, v := range []VecPhysical{y, x} {
@@ -692,24 +717,25 @@ func (t tile) depthwise3(step int) {
 // pixelBases lists the registers with the input column of pixels 0, 4, 8 and 12.
 var pixelBases = []GPPhysical{R11, RAX, RCX, R15}
 
-// pixelsOf sets the bases of p pixels from R11. It returns a function for the address of
-// value c of pixel i.
-func pixelsOf(p int) func(i, c int) Mem {
+// pixelsOf sets the bases of p pixels from R11.
+func pixelsOf(p int) {
 	for i := 1; i*4 < p; i++ {
 		LEAQ(Mem{Base: pixelBases[i-1], Index: R14, Scale: 4}, pixelBases[i])
 	}
-	return func(i, c int) Mem {
-		m := Mem{Base: pixelBases[i/4], Disp: 4 * c}
-		switch i % 4 {
-		case 1:
-			m.Index, m.Scale = R14, 1
-		case 2:
-			m.Index, m.Scale = R14, 2
-		case 3:
-			m.Index, m.Scale = R13, 1
-		}
-		return m
+}
+
+// pixelAt returns the address of value c of pixel i.
+func pixelAt(i, c int) Mem {
+	m := Mem{Base: pixelBases[i/4], Disp: 4 * c}
+	switch i % 4 {
+	case 1:
+		m.Index, m.Scale = R14, 1
+	case 2:
+		m.Index, m.Scale = R14, 2
+	case 3:
+		m.Index, m.Scale = R13, 1
 	}
+	return m
 }
 
 // roundedEpilogue adds the residual, clamps and stores pairs of bfloat16.
@@ -775,16 +801,11 @@ func (t tile) epilogue() {
 	t.forPixels("res", RSI, abi.ResPix, abi.ResBlock, func(m Mem, acc VecPhysical) { VADDPS(m, acc, acc) })
 	Label(t.label("clamp"))
 	lo, hi := t.Last(1), t.Last(0)
-	// If one operand is NaN, the result is the first operand.
 	// Consecutive stores delay the next tile. Stores between other operations do not, even
 	// if the bounds are infinite; see simd.NewTile.
 	VBROADCASTSS(arg(abi.LoHi), lo)
 	VBROADCASTSS(arg(abi.LoHi+4), hi)
-	clamped := func(m Mem, acc VecPhysical) {
-		VMAXPS(acc, lo, acc)
-		VMINPS(acc, hi, acc)
-		VMOVUPS(acc, m)
-	}
+	clamped := func(m Mem, acc VecPhysical) { clampAndStore(acc, lo, hi, m) }
 	if t.b >= t.PerPixel() {
 		t.store("out", clamped)
 		return
