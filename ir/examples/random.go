@@ -188,7 +188,7 @@ func groupedConvolution(s *sketch, x *ir.Value) (*ir.Value, error) {
 		d = max(1, max(in[2], in[3])-s.IntN(2))
 		bottom = d
 	}
-	if in[2]+bottom < d+1 {
+	if in[2]+bottom < d+1 || in[3] == 0 {
 		return nil, nil
 	}
 	op := ir.Conv{Strides: []int{1, 1}, Pads: []int{d, d, bottom, d}, Dilations: []int{d, d}, Groups: groups}
@@ -391,7 +391,11 @@ func channelsLast(s *sketch, x *ir.Value) (*ir.Value, error) {
 
 // residual is a residual block. Other nodes may read its convolution too.
 func residual(s *sketch, x *ir.Value) (*ir.Value, error) {
-	c := x.Type.Shape[1]
+	in := x.Type.Shape
+	if in[2] == 0 || in[3] == 0 {
+		return nil, nil
+	}
+	c := in[1]
 	v, err := s.g.Emit("conv", ir.Conv{Strides: []int{1, 1}, Pads: []int{1, 1, 1, 1}, Dilations: []int{1, 1}, Groups: 1}, x, s.weights(0.3/float64(c), c, c, 3, 3))
 	if err != nil {
 		return nil, err
