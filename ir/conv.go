@@ -168,8 +168,9 @@ func arg(in []Type, i int) Type {
 }
 
 // windowShape returns the spatial extents of a convolution or pool of x. extra, which may
-// be nil, is further padding at the ends. windowShape fails if x with its padding is not
-// a legal tensor, because a back end may store it.
+// be nil, is further padding at the ends. If pads crops such an end, windowShape fails,
+// because windows would reach cropped elements. It also fails if x with its padding is not a
+// legal tensor, because a back end may store it.
 func windowShape(x Shape, kernel, strides, pads, dilations, extra []int) (Shape, error) {
 	in := x[2:]
 	r := len(in)
@@ -189,6 +190,9 @@ func windowShape(x Shape, kernel, strides, pads, dilations, extra []int) (Shape,
 		if extra != nil {
 			if extra[i] >= strides[i] {
 				return nil, fmt.Errorf("spatial axis %d: the room of %d that ceil_mode adds is not below the stride of %d", i, extra[i], strides[i])
+			}
+			if extra[i] > 0 && end < 0 {
+				return nil, fmt.Errorf("spatial axis %d: padding of %d crops the end, behind which ceil_mode adds room of %d", i, end, extra[i])
 			}
 			end += int64(extra[i])
 		}

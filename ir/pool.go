@@ -25,7 +25,7 @@ type Pool struct {
 	Kernel    []int
 	Strides   []int
 	Pads      []int // begins, then ends
-	Extra     []int // further padding at the ends, from ceil_mode; nil for none
+	Extra     []int // further padding at ends that Pads does not crop, from ceil_mode; nil for none
 	Dilations []int
 	CountPad  bool
 	P         int  // the order of LpPool

@@ -126,7 +126,7 @@ func FuzzGraphs(f *testing.F) {
 					t.Fatal(err)
 				}
 				for i := range got {
-					if d, err := eval.Compare(got[i], want[i]); err != nil || !d.Within(5e-5) && d.MaxAbs > sensitivity(t, g, in, want[i], i, rounding) {
+					if d, err := eval.Compare(overflow(got[i], want[i]), want[i]); err != nil || !d.Within(5e-5) && d.MaxAbs > sensitivity(t, g, in, want[i], i, rounding) {
 						t.Fatalf("exact %v, output %d: %v %v\n%s", exact, i, d, err, ir.Format(g))
 					}
 					if first != nil && !slices.Equal(first[i].Bytes(), got[i].Bytes()) {
@@ -137,6 +137,24 @@ func FuzzGraphs(f *testing.F) {
 			}
 		}
 	})
+}
+
+// overflow returns got with the elements of want where neither is finite. Gates multiply a
+// few layers' values beyond the range of float32. A sum of them is infinite or NaN,
+// depending on the order of its terms.
+func overflow(got, want *ir.Tensor) *ir.Tensor {
+	if want.Type.DType != ir.Float32 || !got.Type.Equal(want.Type) {
+		return got
+	}
+	finite := func(v float32) bool { return v-v == 0 }
+	out := ir.NewTensor(got.Type)
+	for i, v := range got.Float32s() {
+		if w := want.Float32s()[i]; !finite(v) && !finite(w) {
+			v = w
+		}
+		out.Float32s()[i] = v
+	}
+	return out
 }
 
 // sensitivity returns how far output i of g moves from want if the inputs change by a

@@ -79,6 +79,7 @@ func TestEmptyWindow(t *testing.T) {
 		{"MaxPool", []message{intsAttr("kernel_shape", 3), intsAttr("strides", 2), intAttr("ceil_mode", 1)}, "a window of 3 does not fit 1 elements"},
 		{"MaxPool", []message{intsAttr("kernel_shape", 2), intsAttr("pads", 1, 1), intsAttr("dilations", 2)}, "the window at -1 has no element of the input"},
 		{"AveragePool", []message{intsAttr("kernel_shape", 2), intsAttr("pads", 1, 1), intsAttr("dilations", 2)}, "the window at -1 has no element of the input"},
+		{"AveragePool", []message{intsAttr("kernel_shape", 3), intsAttr("strides", 2), intsAttr("pads", 4, -1), intAttr("ceil_mode", 1), intAttr("count_include_pad", 1)}, "padding of -1 crops the end, behind which ceil_mode adds room of 1"},
 		{"AveragePool", []message{intsAttr("kernel_shape", 1), intsAttr("pads", 0, 1)}, "padding of 0 and 1 for a kernel of 1"},
 	} {
 		g := graphParts{nodes: []message{nodeMessage(c.op, "", []string{"x"}, []string{"y"}, c.attrs...)}, inputs: []message{tensorInput("x", 1, 1, 1, 1)}, outputs: oneOutput}
