@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"runtime"
@@ -107,6 +108,11 @@ func TestBounds(t *testing.T) {
 		{"many constants", fill(60, 1<<24), "--limit constants=N", "constants=5e9"},
 		{"a range", graph(small("y", []message{simple("Range", "y", "a", "b", "c")}, scalarWeights("a", 0), scalarWeights("b", 1<<27), scalarWeights("c", 1))), "--limit constants=N", ""},
 		{"a constant that each call makes", inner(1<<18, simple("ConstantOfShape", "k", "s"), simple("ReduceSum", "r", "k"), simple("Add", "b", "a", "r")), "--limit constants=N", ""},
+		{"weights of bytes as integers", graph(graphParts{
+			nodes:   []message{nodeMessage("ConvInteger", "", []string{"x", "w"}, []string{"y"}, intsAttr("kernel_shape", 3, 3))},
+			weights: []message{message{}.packed(1, 1<<9, 1<<8, 16, 16).int(2, 2).bytes(5, make([]byte, 1<<25)).str(8, "w")},
+			inputs:  []message{tensorInput("x", 2, 1, 1<<8, 16, 16)}, outputs: []message{tensorInput("y", 6)}}), "kernel_shape is [3 3]", ""},
+		{"an attribute of many integers", graph(small("y", []message{nodeMessage("Transpose", "", []string{"x0"}, []string{"y"}, message{}.str(1, "perm").bytes(8, make([]byte, 1<<25)).int(20, 7))})), "more than 4194304 integers", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -192,6 +198,26 @@ func TestConstantIndices(t *testing.T) {
 		_, err := Parse("test.onnx", modelMessage(8, 17, g.encode()), "", source.Options{})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s %v: %v, want %q", c.op, c.index, err, c.want)
+		}
+	}
+}
+
+// Integers are stored one by one, packed, or both.
+func TestVarints(t *testing.T) {
+	x := []int64{-1, 300, 0, 7, 1 << 40, 2}
+	one := func(i, n int) message { return message{}.int(5, x[i:i+n]...) }
+	packed := func(i, n int) message { return message{}.packed(5, x[i:i+n]...) }
+	for _, m := range []message{one(0, 6), packed(0, 6), slices.Concat(one(0, 2), packed(2, 3), one(5, 1)), slices.Concat(packed(0, 2), one(2, 1), packed(3, 3))} {
+		before := slices.Clone(m)
+		p, err := decodeTensor(decoder{}, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Collect(p.ints.all()); !slices.Equal(got, x) || p.ints.len != len(x) {
+			t.Errorf("%d integers %v, want %v", p.ints.len, got, x)
+		}
+		if !bytes.Equal(m, before) {
+			t.Error("the file changed")
 		}
 	}
 }

@@ -181,10 +181,10 @@ func (n *node) check(x quantised, zero int, computed bool, w *ir.Value, columns 
 // integerConv returns the convolution of x with w. bias, which may be nil, is only checked.
 func (n *node) integerConv(x, w quantised, bias *ir.Value) layer {
 	n.checkWeights(x.x, w.x)
+	g := n.window(x.x.Type.Shape, w.x.Type.Shape[2:])
 	weights := n.centred(w, 0)
 	zero, operand := n.scalarZero(x)
 	n.check(x, zero, operand != nil, weights, false, bias)
-	g := n.window(x.x.Type.Shape, w.x.Type.Shape[2:])
 	group := n.int("group", 1)
 	return layer{ir.Integer{XZero: zero}, w.x.Type.Shape[0], func(q ir.Integer, bias, multiplier *ir.Value) *ir.Value {
 		op := ir.Conv{Strides: g.strides, Pads: g.pads, Dilations: g.dilations, Groups: group, Integer: q}

@@ -122,22 +122,22 @@ func isHalfByte(t int64) bool { return t == uint4Elem || t == int4Elem }
 // halfBytes unpacks elements of 4 bits. A byte has two, the first one in its low half.
 func halfBytes(t *tensorProto, typ ir.Type, raw []byte) (*ir.Tensor, error) {
 	raw = slices.Clip(raw)
-	for _, x := range t.ints {
+	for x := range t.ints.all() {
 		raw = append(raw, byte(x))
 	}
 	n := typ.Shape.Len()
 	if len(raw) != (n+1)/2 {
 		return nil, fmt.Errorf("tensor %q of type %s and shape %s has %d bytes", t.name, typeName(t.dataType), typ.Shape, len(raw))
 	}
-	list := make([]int64, n)
-	for i := range list {
-		x := int64(raw[i/2] >> (i % 2 * 4) & 15)
+	whole := make([]byte, n)
+	for i := range whole {
+		x := raw[i/2] >> (i % 2 * 4) & 15
 		if t.dataType == int4Elem && x > 7 {
-			x -= 16
+			x -= 16 // of two's complement
 		}
-		list[i] = x
+		whole[i] = x
 	}
-	return ir.FromInt64s(typ, list), nil
+	return ir.FromBytes(typ, whole)
 }
 
 // truths replaces every byte of b that is not 0 by 1, because Go's bool has no other
@@ -158,14 +158,23 @@ func widen(t *ir.Tensor) *ir.Tensor {
 	if t.DType != ir.Float16 && t.DType != ir.BFloat16 {
 		return t
 	}
-	return ir.FromFloat64s(ir.Type{DType: ir.Float32, Shape: t.Shape}, t.Float64s())
+	out := ir.NewTensor(ir.Type{DType: ir.Float32, Shape: t.Shape})
+	float := ir.Float16ToFloat32
+	if t.DType == ir.BFloat16 {
+		float = ir.BFloat16ToFloat32
+	}
+	to := ir.Elements[float32](out)
+	for i, x := range ir.Elements[uint16](t) {
+		to[i] = float(x)
+	}
+	return out
 }
 
 // typedData reads elements from float_data, int32_data and similar fields. Half
 // precision is stored as bits.
 func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
 	n := typ.Shape.Len()
-	got := len(t.floats) + len(t.doubles) + len(t.ints)
+	got := len(t.floats) + len(t.doubles) + t.ints.len
 	if got != n {
 		return nil, fmt.Errorf("tensor %q is %s with %d elements", t.name, typ, got)
 	}
@@ -174,31 +183,51 @@ func typedData(t *tensorProto, typ ir.Type) (*ir.Tensor, error) {
 		return ir.TensorOf(typ.Shape, t.floats...), nil
 	case typ.DType == ir.Float64 && len(t.doubles) == n:
 		return ir.TensorOf(typ.Shape, t.doubles...), nil
-	case len(t.ints) != n:
+	case t.ints.len != n:
 		return nil, fmt.Errorf("tensor %q of type %s stores its elements in a field of another type", t.name, typ)
 	case typ.DType == ir.Float16 || typ.DType == ir.BFloat16:
 		bits := ir.NewTensor(typ)
-		e := ir.Elements[uint16](bits)
-		for i, x := range t.ints {
-			e[i] = uint16(x)
-		}
+		setInts(ir.Elements[uint16](bits), t)
 		return widen(bits), nil
-	case typ.DType == ir.Uint64:
-		u := ir.NewTensor(typ)
-		copy(ir.Elements[int64](u), t.ints)
-		return u, nil
 	case typ.DType.IsFloat():
 		return nil, fmt.Errorf("tensor %q of type %s stores its elements as integers", t.name, typ)
 	}
 	if size := typ.DType.Size(); typ.DType.IsInt() && size <= 2 {
 		lo, hi := typ.DType.Range()
-		for _, x := range t.ints {
+		for x := range t.ints.all() {
 			if x < int64(lo) || x > int64(hi) {
 				return nil, fmt.Errorf("tensor %q of type %s has the element %d", t.name, typ.DType, x)
 			}
 		}
 	}
-	return ir.FromInt64s(typ, t.ints), nil
+	out := ir.NewTensor(typ)
+	switch typ.DType {
+	case ir.Bool:
+		to := ir.Elements[bool](out)
+		i := 0
+		for x := range t.ints.all() {
+			to[i] = x != 0
+			i++
+		}
+	case ir.Int8, ir.Uint8:
+		setInts(out.Bytes(), t)
+	case ir.Int16, ir.Uint16:
+		setInts(ir.Elements[uint16](out), t)
+	case ir.Int32, ir.Uint32:
+		setInts(ir.Elements[uint32](out), t)
+	default:
+		setInts(ir.Elements[uint64](out), t)
+	}
+	return out, nil
+}
+
+// setInts sets the elements of to, in two's complement, to the integers of t.
+func setInts[E uint8 | uint16 | uint32 | uint64](to []E, t *tensorProto) {
+	i := 0
+	for x := range t.ints.all() {
+		to[i] = E(x)
+		i++
+	}
 }
 
 // external returns the bytes of a tensor in an external file in the model's folder.

@@ -2,7 +2,9 @@ package onnx
 
 import (
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -67,7 +69,7 @@ type tensorProto struct {
 	raw      []byte
 	hasRaw   bool
 	floats   []float32
-	ints     []int64 // int32_data, int64_data and uint64_data alike
+	ints     varints // int32_data, int64_data and uint64_data alike
 	doubles  []float64
 	strings  int
 	external map[string]string
@@ -365,7 +367,7 @@ func decodeTensor(d decoder, b []byte) (*tensorProto, error) {
 		case 4:
 			t.floats, err = appendFloats(t.floats, fl)
 		case 5, 7, 11:
-			t.ints, err = appendInts(t.ints, fl)
+			err = t.ints.add(fl)
 		case 6:
 			t.strings++
 		case 8:
@@ -468,19 +470,61 @@ func (v *valueInfo) decodeShape(d decoder) func(field) error {
 
 // Numbers are stored one by one or packed.
 
-func appendInts(to []int64, fl field) ([]int64, error) {
+// varints are integers as the file stores them. Decoded they could be eight times as large
+// as the file.
+type varints struct {
+	b   []byte
+	len int
+}
+
+// add appends the integers of fl, and checks them.
+func (v *varints) add(fl field) error {
 	if fl.typ != protowire.BytesType {
-		return append(to, int64(fl.x)), nil
+		v.b, v.len = protowire.AppendVarint(v.b, fl.x), v.len+1
+		return nil
 	}
-	for b := fl.b; len(b) > 0; {
-		x, n := protowire.ConsumeVarint(b)
+	for b := fl.b; len(b) > 0; v.len++ {
+		_, n := protowire.ConsumeVarint(b)
 		if n < 0 {
-			return nil, fmt.Errorf("byte %d: %w", fl.base+len(fl.b)-len(b), protowire.ParseError(n))
+			return fmt.Errorf("byte %d: %w", fl.base+len(fl.b)-len(b), protowire.ParseError(n))
 		}
-		to = append(to, int64(x))
 		b = b[n:]
 	}
-	return to, nil
+	if len(v.b) == 0 {
+		v.b = slices.Clip(fl.b) // a part of the file, which append must not change
+	} else {
+		v.b = append(v.b, fl.b...)
+	}
+	return nil
+}
+
+// all returns the integers.
+func (v *varints) all() iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for b := v.b; len(b) > 0; {
+			x, n := protowire.ConsumeVarint(b)
+			if b = b[n:]; !yield(int64(x)) {
+				return
+			}
+		}
+	}
+}
+
+// maxInts is the maximum number of integers of an attribute, or axes of a tensor.
+const maxInts = 1 << 22
+
+func appendInts(to []int64, fl field) ([]int64, error) {
+	if fl.typ != protowire.BytesType && len(to) < maxInts {
+		return append(to, int64(fl.x)), nil
+	}
+	var v varints
+	if err := v.add(fl); err != nil {
+		return nil, err
+	}
+	if len(to)+v.len > maxInts {
+		return nil, fmt.Errorf("byte %d: more than %d integers", fl.base, maxInts)
+	}
+	return slices.AppendSeq(slices.Grow(to, v.len), v.all()), nil
 }
 
 func appendFloats(to []float32, fl field) ([]float32, error) {
@@ -490,6 +534,7 @@ func appendFloats(to []float32, fl field) ([]float32, error) {
 	if len(fl.b)%4 != 0 {
 		return nil, fmt.Errorf("byte %d: %d bytes of packed floats", fl.base, len(fl.b))
 	}
+	to = slices.Grow(to, len(fl.b)/4)
 	for b := fl.b; len(b) > 0; b = b[4:] {
 		x, _ := protowire.ConsumeFixed32(b)
 		to = append(to, math.Float32frombits(x))
@@ -504,6 +549,7 @@ func appendDoubles(to []float64, fl field) ([]float64, error) {
 	if len(fl.b)%8 != 0 {
 		return nil, fmt.Errorf("byte %d: %d bytes of packed doubles", fl.base, len(fl.b))
 	}
+	to = slices.Grow(to, len(fl.b)/8)
 	for b := fl.b; len(b) > 0; b = b[8:] {
 		x, _ := protowire.ConsumeFixed64(b)
 		to = append(to, math.Float64frombits(x))
