@@ -341,6 +341,9 @@ func recurrent(s *sketch, x *ir.Value) (*ir.Value, error) {
 func scatter(s *sketch, x *ir.Value) (*ir.Value, error) {
 	in := x.Type.Shape
 	rows, width := in[:3].Len(), in[3]
+	if rows == 0 {
+		return nil, nil
+	}
 	v, err := s.g.Emit("rows", ir.Reshape{Shape: ir.Shape{rows, width}}, x)
 	if err != nil {
 		return nil, err
@@ -419,7 +422,11 @@ func squeezeExcite(s *sketch, x *ir.Value) (*ir.Value, error) {
 	if v, err = s.g.Emit("squeeze", ir.Conv{Strides: []int{1, 1}, Pads: []int{0, 0, 0, 0}, Dilations: []int{1, 1}, Groups: 1}, v, s.weights(1/float64(c), c, c, 1, 1)); err != nil {
 		return nil, err
 	}
-	if v, err = s.g.Emit("gate", ir.Unary{Fn: s.act()}, v); err != nil {
+	gate := s.act()
+	if gate.Fn == ir.Gelu { // below -3 it has few digits, so that a product with it has too
+		gate.Fn = ir.Sigmoid
+	}
+	if v, err = s.g.Emit("gate", ir.Unary{Fn: gate}, v); err != nil {
 		return nil, err
 	}
 	return s.g.Emit("excite", ir.Binary{Fn: ir.Mul}, x, v)
