@@ -112,6 +112,7 @@ func TestBounds(t *testing.T) {
 			nodes:   []message{nodeMessage("ConvInteger", "", []string{"x", "w"}, []string{"y"}, intsAttr("kernel_shape", 3, 3))},
 			weights: []message{message{}.packed(1, 1<<9, 1<<8, 16, 16).int(2, 2).bytes(5, make([]byte, 1<<25)).str(8, "w")},
 			inputs:  []message{tensorInput("x", 2, 1, 1<<8, 16, 16)}, outputs: []message{tensorInput("y", 6)}}), "kernel_shape is [3 3]", ""},
+		{"diagonals of rows without elements", graph(small("y", slices.Concat([]message{simple("ConstantOfShape", "c", "s")}, slices.Repeat([]message{simple("EyeLike", "", "c")}, 64), []message{simple("Relu", "y", "")}), intWeights("s", 1<<30, 0))), "Relu", ""},
 		{"an attribute of many integers", graph(small("y", []message{nodeMessage("Transpose", "", []string{"x0"}, []string{"y"}, message{}.str(1, "perm").bytes(8, make([]byte, 1<<25)).int(20, 7))})), "more than 4194304 integers", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -113,7 +113,7 @@ func eyeLike(n *node) []*ir.Value {
 	}
 	v := make([]float64, n.budget(s))
 	k := n.int("k", 0)
-	for i := range s[0] {
+	for i := range min(s[0], len(v)) { // the rows may have no elements
 		if j := int64(i) + int64(k); j >= 0 && j < int64(s[1]) {
 			v[i*s[1]+int(j)] = 1
 		}
