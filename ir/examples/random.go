@@ -199,7 +199,7 @@ func groupedConvolution(s *sketch, x *ir.Value) (*ir.Value, error) {
 func transposedConvolution(s *sketch, x *ir.Value) (*ir.Value, error) {
 	in := x.Type.Shape
 	c, m, k, st := in[1], 1+s.IntN(8), 2+s.IntN(3), 1+s.IntN(2)
-	if in[2] > 24 || in[3] > 24 {
+	if in[2] > 24 || in[3] > 24 || in[2] == 0 || in[3] == 0 {
 		return nil, nil
 	}
 	op := ir.ConvTranspose{Strides: []int{st, st}, Pads: []int{s.IntN(2), s.IntN(2), s.IntN(2), s.IntN(2)}, Dilations: []int{1, 1}, OutputPads: []int{s.IntN(st), 0}, Groups: 1}
