@@ -6,6 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 
 	"modelc/internal/kernelgen/abi"
+	"modelc/internal/kernelgen/x86"
 )
 
 // lastValues is the number of input values that a tile multiplies pixel by pixel. The
@@ -57,7 +58,7 @@ func (t tile) finish(name string, from int, prefetch bool) {
 	for i := range t.p {
 		for c := from; c < from+lastValues; c++ {
 			x := t.Last(2 + c%2)
-			VBROADCASTSS(pixelAt(i, c), x)
+			VBROADCASTSS(x86.Pixel(i, 4*c), x)
 			for blk := range out {
 				w := Mem{Base: RDX, Disp: c*t.row + blk*t.Bytes}
 				VFMADD231PS(w, t.part(x, blk), t.part(t.acc(blk, i), blk))

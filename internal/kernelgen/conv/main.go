@@ -201,7 +201,7 @@ func (t tile) convolution(unroll int) {
 	MOVQ(R9, R11)
 	MOVQ(arg(abi.Cols), R12)
 	Label(t.label("col"))
-	pixelsOf(p)
+	x86.SetPixelBases(p)
 	if unroll == 1 {
 		MOVQ(arg(abi.Run), RBX)
 		Label(t.label("run"))
@@ -226,7 +226,7 @@ func (t tile) convolution(unroll int) {
 		case c == 16-lastValues:
 			t.branchToFinish("finish16", false)
 		}
-		t.multiply(weights, c%sets*b*p, func(i int) Mem { return pixelAt(i, c) })
+		t.multiply(weights, c%sets*b*p, func(i int) Mem { return x86.Pixel(i, 4*c) })
 		if c == 7 && unroll == 16 { // the last block may have only 8 channels
 			CMPQ(R8, arg(abi.Half))
 			JEQ(LabelRef(t.label("step")))
@@ -242,7 +242,7 @@ func (t tile) convolution(unroll int) {
 	}
 	if unroll == 1 {
 		for i := 0; i*4 < p; i++ {
-			ADDQ(Imm(4), pixelBases[i])
+			ADDQ(Imm(4), x86.PixelBases[i])
 		}
 		DECQ(RBX)
 		JNZ(LabelRef(t.label("run")))
@@ -453,7 +453,7 @@ func double(width int) {
 		MOVQ(R9, R11)
 		MOVQ(arg(abi.Cols), R12)
 		Label(label("col"))
-		pixelsOf(p)
+		x86.SetPixelBases(p)
 		Load(Param("step"), RBX)
 		Label(label("step"))
 		for blk := range b {
@@ -461,14 +461,14 @@ func double(width int) {
 		}
 		for i := range p {
 			x := x86.AVX512.Last(b + i%2)
-			VCVTPS2PD_BCST(pixelAt(i, 0), x)
+			VCVTPS2PD_BCST(x86.Pixel(i, 0), x)
 			for blk := range b {
 				VFMADD231PD(x, x86.AVX512.Last(blk), acc(blk, i))
 			}
 		}
 		ADDQ(Imm(uint64(4*width)), RDX)
 		for i := 0; i*4 < p; i++ {
-			ADDQ(Imm(4), pixelBases[i])
+			ADDQ(Imm(4), x86.PixelBases[i])
 		}
 		DECQ(RBX)
 		JNZ(LabelRef(label("step")))
@@ -527,7 +527,7 @@ func (g generator) channelKernel(name string, width int, weights bool, step func
 		MOVQ(R9, R11)
 		MOVQ(arg(abi.Cols), R12)
 		Label(t.label("col"))
-		pixelsOf(p)
+		x86.SetPixelBases(p)
 		if weights {
 			for blk := range t.b {
 				VMOVUPS(Mem{Base: RDX, Disp: blk * t.Bytes}, t.Last(blk))
@@ -536,7 +536,7 @@ func (g generator) channelKernel(name string, width int, weights bool, step func
 		}
 		for i := range p {
 			for blk := range t.b {
-				step(pixelAt(i, blk*t.Bytes/4), t.Last(blk), t.acc(blk, i))
+				step(x86.Pixel(i, blk*t.Bytes), t.Last(blk), t.acc(blk, i))
 			}
 		}
 		ADDQ(arg(abi.ColStride), R11)
@@ -580,14 +580,14 @@ func (g generator) channelPairs(name string, products bool) {
 		MOVQ(R9, R11)
 		MOVQ(arg(abi.Cols), R12)
 		Label(t.label("col"))
-		pixelsOf(p)
+		x86.SetPixelBases(p)
 		if products {
 			VMOVUPS(Mem{Base: RDX}, weights[0])
 			VMOVUPS(Mem{Base: RDX, Index: R8, Scale: 1}, weights[1])
 			ADDQ(Imm(64), RDX)
 		}
 		for i := range p {
-			VMOVUPS(pixelAt(i, 0), x)
+			VMOVUPS(x86.Pixel(i, 0), x)
 			VPSLLD(Imm(16), x, y)
 			VMOVDQU16_Z(x, K1, x)
 			for half, v := range []VecPhysical{y, x} {
@@ -712,30 +712,6 @@ func (t tile) depthwise3(step int) {
 	JNZ(LabelRef(label("line")))
 	VZEROUPPER()
 	RET()
-}
-
-// pixelBases lists the registers with the input column of pixels 0, 4, 8 and 12.
-var pixelBases = []GPPhysical{R11, RAX, RCX, R15}
-
-// pixelsOf sets the bases of p pixels from R11.
-func pixelsOf(p int) {
-	for i := 1; i*4 < p; i++ {
-		LEAQ(Mem{Base: pixelBases[i-1], Index: R14, Scale: 4}, pixelBases[i])
-	}
-}
-
-// pixelAt returns the address of value c of pixel i.
-func pixelAt(i, c int) Mem {
-	m := Mem{Base: pixelBases[i/4], Disp: 4 * c}
-	switch i % 4 {
-	case 1:
-		m.Index, m.Scale = R14, 1
-	case 2:
-		m.Index, m.Scale = R14, 2
-	case 3:
-		m.Index, m.Scale = R13, 1
-	}
-	return m
 }
 
 // roundedEpilogue adds the residual, clamps and stores pairs of bfloat16.

@@ -209,23 +209,9 @@ func (t tile) loop(suffix string, vectors int) {
 	MOVQ(R9, R11)
 	MOVQ(arg(abi.IntCols), R12)
 	Label(t.label("col" + suffix))
-	bases := []GPPhysical{R11, RAX, RCX, R15}
-	for i := 1; i*4 < t.p; i++ {
-		LEAQ(Mem{Base: bases[i-1], Index: R14, Scale: 4}, bases[i])
-	}
+	x86.SetPixelBases(t.p)
 	for c := range t.rows {
-		t.multiply(c, vectors, func(i, disp int) Mem {
-			m := Mem{Base: bases[i/4], Disp: disp}
-			switch i % 4 {
-			case 1:
-				m.Index, m.Scale = R14, 1
-			case 2:
-				m.Index, m.Scale = R14, 2
-			case 3:
-				m.Index, m.Scale = R13, 1
-			}
-			return m
-		})
+		t.multiply(c, vectors, x86.Pixel)
 		if t.rows > 1 && c == t.rows/2-1 { // the last block may have only 8 channels
 			CMPQ(R8, arg(abi.IntHalf))
 			JEQ(LabelRef(t.label("step" + suffix)))
