@@ -339,7 +339,12 @@ func (k *Pool) usesPixels(t *simd.Tier, pitch int, use useFunc) {
 	}
 }
 
-func (k *GlobalPool) uses(_ *simd.Tier, use useFunc) { use(k.Kind.micro(lanes), 1) }
+func (k *GlobalPool) uses(_ *simd.Tier, use useFunc) {
+	use(k.Kind.micro(lanes), 1)
+	if min(k.together()*k.Src.W, callFloats/lanes) >= 2*simd.PoolSums {
+		use(k.Kind.micro(lanes), simd.PoolSums)
+	}
+}
 
 // micro returns the name of the micro-kernel for pixels that are pitch floats apart.
 func (k PoolKind) micro(pitch int) string {
