@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -180,14 +181,17 @@ func (im *importer) nodes(list []*nodeProto, s *scope, depth int) {
 }
 
 // ordered returns nodes so that each follows the nodes whose results it reads, and otherwise
-// in the order of the file. It stops the import if a value is defined twice or depends on
-// itself.
+// in the order of the file. A node that the file repeats, with the same name, operands,
+// attributes and results, is returned once. ordered stops the import if two other nodes define a
+// value, or if a value depends on itself.
 func (im *importer) ordered(list []*nodeProto, s *scope) []*nodeProto {
 	stop := func(p *nodeProto, err error) []*nodeProto {
 		im.stopped = true
 		im.report(&node{im: im, p: p, scope: s, name: s.prefix + p.name}, err)
 		return nil
 	}
+	const onPath, done = 1, 2
+	state := make([]uint8, len(list))
 	producer := map[string]int{}
 	for i, p := range list {
 		for _, o := range p.outputs {
@@ -198,13 +202,15 @@ func (im *importer) ordered(list []*nodeProto, s *scope) []*nodeProto {
 				return stop(p, refusal{fmt.Sprintf("result %q has the name of %s", o, what), "each value must have a name of its own"})
 			}
 			if first, twice := producer[o]; twice {
+				if first != i && reflect.DeepEqual(list[first], p) {
+					state[i] = done
+					break
+				}
 				return stop(p, refusal{fmt.Sprintf("result %q has the name of a result of %s %q", o, list[first].opType, list[first].name), "each value must have a name of its own"})
 			}
 			producer[o] = i
 		}
 	}
-	const onPath, done = 1, 2
-	state := make([]uint8, len(list))
 	type step struct {
 		node  int
 		reads []string // the names to follow

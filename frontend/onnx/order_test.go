@@ -138,6 +138,13 @@ func TestDefinitions(t *testing.T) {
 		want  string
 	}{
 		{"result twice", graphParts{nodes: []message{relu("a", "y", "x"), relu("b", "y", "x")}}, `Relu-13 "b": result "y" has the name of a result of Relu "a"`},
+		{"node twice", graphParts{nodes: []message{relu("a", "y", "x"), relu("a", "y", "x")}}, ""},
+		{"node twice, with another operand", graphParts{nodes: []message{relu("a", "y", "x"), relu("a", "y", "w")}, weights: []message{floatWeights("w", []int64{1}, 1)}}, `Relu-13 "a": result "y" has the name of a result of Relu "a"`},
+		{"node twice, with another attribute", graphParts{nodes: []message{
+			nodeMessage("LeakyRelu", "a", []string{"x"}, []string{"y"}, floatAttr("alpha", 1)),
+			nodeMessage("LeakyRelu", "a", []string{"x"}, []string{"y"}, floatAttr("alpha", 2)),
+		}}, `LeakyRelu-13 "a": result "y" has the name of a result of LeakyRelu "a"`},
+		{"one name for two results", graphParts{nodes: []message{nodeMessage("Split", "a", []string{"x"}, []string{"y", "y"})}}, `Split-13 "a": result "y" has the name of a result of Split "a"`},
 		{"result as input", graphParts{nodes: []message{relu("a", "x", "x")}}, `Relu-13 "a": result "x" has the name of an input`},
 		{"result as initializer", graphParts{nodes: []message{relu("a", "w", "x")}, weights: []message{floatWeights("w", []int64{1}, 1)}}, `Relu-13 "a": result "w" has the name of an initializer`},
 		{"inputs", graphParts{nodes: []message{relu("a", "y", "x")}, inputs: slices.Concat(oneInput, oneInput)}, `two inputs have the name "x"`},
