@@ -101,7 +101,7 @@ func newView(p *cpu.Program, sum [32]byte, o Options) (*view, error) {
 		v.Predict = newPredictView(o.Pictures, o.Golden[0].Float32s(), o.Tolerance)
 	}
 	s := Summarize(p)
-	v.Parameters, v.FLOPs = units.Count(s.Parameters), units.Count(s.FLOPs)
+	v.Parameters, v.FLOPs = units.Count(s.Parameters), units.FLOP(s.FLOPs)
 	v.Memory, v.Weights = units.Bytes(s.Arena), units.Bytes(s.Weights)
 	if s.Prepared > 0 {
 		v.Prepared = units.Bytes(s.Prepared)

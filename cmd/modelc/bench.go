@@ -189,7 +189,7 @@ func printProfile(out io.Writer, p *measure.Profile, top int) error {
 		return err
 	}
 	fmt.Fprintf(out, "\n%s, %d thread(s), %s: %.3f ms a run, the mean of the middle half of %d runs; best %.3f ms, 90 %% below %.3f ms\n", p.Model, p.Threads, p.Tier, p.Time, p.Runs, p.Best, p.P90)
-	fmt.Fprintf(out, "%sFLOP, %.1f GFLOP/s executed", units.Count(p.FLOPs), p.GFLOPS)
+	fmt.Fprintf(out, "%s, %.1f GFLOP/s executed", units.FLOP(p.FLOPs), p.GFLOPS)
 	if f := fewer(p.Work); f != "" {
 		fmt.Fprintf(out, " after algorithms with %s fewer", f)
 	}

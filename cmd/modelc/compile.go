@@ -86,7 +86,7 @@ Paths in a list are relative to its folder.`,
 // printSummary prints the cost of a package and the work of the compiler.
 func printSummary(w io.Writer, dir string, s *modelc.Summary) error {
 	fmt.Fprintf(w, "%s: package %s, from %s (%s)\n", dir, s.Package, s.Model, s.Format)
-	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %sFLOP a run\n", s.ModelNodes, s.Layers, units.Count(s.ModelSize.Parameters), units.Count(s.ModelSize.FLOPs))
+	fmt.Fprintf(w, "  %d nodes became %d steps; %s parameters, %s a run\n", s.ModelNodes, s.Layers, units.Count(s.ModelSize.Parameters), units.FLOP(s.ModelSize.FLOPs))
 	if s.Quantized != nil {
 		printQuantized(w, s.Quantized, false)
 	}

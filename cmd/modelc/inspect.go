@@ -241,7 +241,7 @@ func (in *inspection) print(w io.Writer, nested bool) error {
 	if t.Fixed > 0 {
 		fmt.Fprintf(w, ", trainable %d, others %d", t.Trainable, t.Fixed)
 	}
-	fmt.Fprintf(w, "; %sFLOP a run\n", units.Count(t.FLOPs))
+	fmt.Fprintf(w, "; %s a run\n", units.FLOP(t.FLOPs))
 	printIntegers(w, "", in.Integers)
 	if in.Weights > 0 {
 		fmt.Fprintf(w, "weights: %s, memory of a session: %s\n", units.Bytes(in.Weights), units.Bytes(in.Arena))

@@ -435,7 +435,7 @@ func TestFiguresAgree(t *testing.T) {
 		return string(m[1])
 	}
 	sum := regexp.MustCompile(`<tfoot>.*data-l="ms">([^<]*)<`).FindSubmatch(html)
-	if tile("Parameters") != units.Count(size.Parameters) || tile("Work") != units.Count(size.FLOPs)+"FLOP" || sum == nil || tile("Time") != string(sum[1])+" ms" {
+	if tile("Parameters") != units.Count(size.Parameters) || tile("Work") != units.FLOP(size.FLOPs) || sum == nil || tile("Time") != string(sum[1])+" ms" {
 		t.Errorf("the page has %s parameters, %s, and %s beside a sum of %.200q; inspect has %+v", tile("Parameters"), tile("Work"), tile("Time"), sum, size)
 	}
 	sums, percent := 0.0, 0.0

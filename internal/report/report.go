@@ -258,7 +258,7 @@ func (p *page) facts(c *modelc.Compiled) {
 	s, m := golang.Summarize(c.Program), modelc.SizeOf(c.Model.Layers)
 	p.Facts = []fact{
 		{"Parameters", units.Count(m.Parameters), units.Bytes(s.Weights) + " of packed weights"},
-		{"Work", units.Count(m.FLOPs) + "FLOP", fmt.Sprintf("a run, a multiply-add counted as two; %sFLOP after the passes", units.Count(s.FLOPs))},
+		{"Work", units.FLOP(m.FLOPs), fmt.Sprintf("a run, a multiply-add counted as two; %s after the passes", units.FLOP(s.FLOPs))},
 		{"Steps", fmt.Sprint(s.Layers), fmt.Sprintf("from %d nodes of the model", len(c.Before.Nodes))},
 		{"Memory", units.Bytes(s.Arena), "a session; no plan needs less than " + units.Bytes(s.LowerBound)},
 	}

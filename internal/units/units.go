@@ -18,7 +18,7 @@ func Bytes[N int | int64](n N) string {
 }
 
 // Count formats a number with a decimal prefix and a space before it: "9999",
-// "25.6 k", "7.7 G". A unit may follow: Count(n)+"FLOP".
+// "25.6 k", "7.7 G".
 func Count[N int | int64](n N) string {
 	switch {
 	case n >= 1e9:
@@ -29,4 +29,13 @@ func Count[N int | int64](n N) string {
 		return fmt.Sprintf("%.1f k", float64(n)/1e3)
 	}
 	return fmt.Sprint(n)
+}
+
+// FLOP formats a number of floating-point operations: "9999 FLOP", "25.6 kFLOP".
+func FLOP(n int64) string {
+	count := Count(n)
+	if n < 1e4 {
+		count += " "
+	}
+	return count + "FLOP"
 }

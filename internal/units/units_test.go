@@ -17,3 +17,11 @@ func TestCount(t *testing.T) {
 		}
 	}
 }
+
+func TestFLOP(t *testing.T) {
+	for n, want := range map[int64]string{1: "1 FLOP", 9999: "9999 FLOP", 25600: "25.6 kFLOP", 7.7e9: "7.7 GFLOP"} {
+		if got := FLOP(n); got != want {
+			t.Errorf("FLOP(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

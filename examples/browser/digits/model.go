@@ -20,7 +20,7 @@
 // best 5 of 10 classes.
 //
 // Tensors are dense and in row-major order. The network has 61.7 k parameters.
-// A run takes 839.4 k FLOP. A session uses 13.8 kB of memory. The weights take
+// A run takes 839.4 kFLOP. A session uses 13.8 kB of memory. The weights take
 // 277.2 kB.
 //
 // A [Model] is immutable. Any number of goroutines may share it; each needs a

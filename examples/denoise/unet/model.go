@@ -16,7 +16,7 @@
 //   - Output "restored": float32 [1,3,192,192]
 //
 // Tensors are dense and in row-major order. The network has 117.1 k parameters.
-// A run takes 1.8 G FLOP. A session uses 8.6 MB of memory. The weights take
+// A run takes 1.8 GFLOP. A session uses 8.6 MB of memory. The weights take
 // 458.2 kB, and 1.6 MB in the form that the kernels read.
 //
 // A [Model] is immutable. Any number of goroutines may share it; each needs a

@@ -16,7 +16,7 @@
 //   - Output "detections.count": int64 [1]
 //
 // Tensors are dense and in row-major order. The network has 166.1 k parameters.
-// A run takes 262.4 M FLOP. A session uses 1.5 MB of memory. The weights take
+// A run takes 262.4 MFLOP. A session uses 1.5 MB of memory. The weights take
 // 794.1 kB, and 2.6 MB in the form that the kernels read.
 //
 // A [Model] is immutable. Any number of goroutines may share it; each needs a

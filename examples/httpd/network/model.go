@@ -19,7 +19,7 @@
 // best 5 of 10 classes.
 //
 // Tensors are dense and in row-major order. The network has 26.1 k parameters.
-// A run takes 3.3 M FLOP. A session uses 112.5 kB of memory. The weights take
+// A run takes 3.3 MFLOP. A session uses 112.5 kB of memory. The weights take
 // 139.5 kB, and 38.2 kB in the form that the kernels read.
 //
 // A [Model] is immutable. Any number of goroutines may share it; each needs a

@@ -19,7 +19,7 @@
 // best 5 of 10 classes.
 //
 // Tensors are dense and in row-major order. The network has 16.4 k parameters.
-// A run takes 6.5 M FLOP. A session uses 165.1 kB of memory. The weights take
+// A run takes 6.5 MFLOP. A session uses 165.1 kB of memory. The weights take
 // 92.3 kB, and 114.8 kB in the form that the kernels read.
 //
 // A [Model] is immutable. Any number of goroutines may share it; each needs a

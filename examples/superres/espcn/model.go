@@ -16,7 +16,7 @@
 //   - Output "restored": float32 [1,1,192,192]
 //
 // Tensors are dense and in row-major order. The network has 22.7 k parameters.
-// A run takes 185.4 M FLOP. A session uses 1.6 MB of memory. The weights take
+// A run takes 185.4 MFLOP. A session uses 1.6 MB of memory. The weights take
 // 97.2 kB, and 364.5 kB in the form that the kernels read.
 //
 // A [Model] is immutable. Any number of goroutines may share it; each needs a

@@ -19,7 +19,7 @@
 // the best 4 of 4 classes.
 //
 // Tensors are dense and in row-major order. The network has 876 parameters. A
-// run takes 11.9 k FLOP. A session uses 3.1 kB of memory. The weights take 49.7
+// run takes 11.9 kFLOP. A session uses 3.1 kB of memory. The weights take 49.7
 // kB.
 //
 // A [Model] is immutable. Any number of goroutines may share it; each needs a

@@ -13,8 +13,8 @@
 //   - Output "scores": float32 [1,7]
 //
 // Tensors are dense and in row-major order. The network has 5866 parameters. A
-// run takes 636.8 k FLOP. A session uses 9.1 kB of memory. The weights take
-// 16.2 kB, and 74.2 kB in the form that the kernels read.
+// run takes 636.8 kFLOP. A session uses 9.1 kB of memory. The weights take 16.2
+// kB, and 74.2 kB in the form that the kernels read.
 //
 // A [Model] is immutable. Any number of goroutines may share it; each needs a
 // [Session] of its own. [Session.Run] does not allocate memory.
