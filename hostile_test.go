@@ -1,18 +1,22 @@
 package modelc
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	goruntime "runtime"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 
 	"modelc/frontend/source"
+	"modelc/internal/zoo"
 	"modelc/ir"
+	"modelc/runtime"
 )
 
 // Files that try to break a compiler are refused or compiled, as the corpus
@@ -61,12 +65,12 @@ func hostile(t *testing.T, file, want, dir string) (problem error) {
 	if err != nil {
 		return err
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
 	begin := time.Now()
 	c, err := Compile(file, Options{})
 	took := time.Since(begin)
-	runtime.ReadMemStats(&after)
+	goruntime.ReadMemStats(&after)
 	mem := int64(after.TotalAlloc - before.TotalAlloc) // not less than the peak
 	t.Logf("%v, %d kB", took, mem>>10)
 	if took > 2*time.Second || mem > 512<<20+st.Size() {
@@ -167,4 +171,44 @@ func TestTimeLimit(t *testing.T) {
 	if err := p("passes", 0, 1); err == nil || !strings.Contains(err.Error(), "exceeds the limit of 1 seconds; raise it with --limit time=N") {
 		t.Error(err)
 	}
+}
+
+// BenchmarkVerify measures what the verifier adds to New for ResNet-50, and New with the
+// preparation of weights.
+func BenchmarkVerify(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "resnet50.onnx")
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := errors.Join(zoo.Write(f, "resnet50", zoo.Options{}), f.Close()); err != nil {
+		b.Fatal(err)
+	}
+	c, err := Compile(path, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	plan := c.Program.Plan
+	var weights bytes.Buffer
+	if err := c.Program.WriteWeights(&weights); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("Verify", func(b *testing.B) {
+		for b.Loop() {
+			if err := plan.Verify(nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("New", func(b *testing.B) {
+		for b.Loop() {
+			m, err := runtime.NewModel(plan, weights.Bytes())
+			if err != nil {
+				b.Fatal(err)
+			}
+			m.Wait()
+			m.Close()
+		}
+	})
 }
