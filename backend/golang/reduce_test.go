@@ -70,6 +70,9 @@ func (p platform) takes(name string, src []byte) bool {
 // are declared, no import is unused, and every function has a body. This holds
 // with all micro-kernels, and without those that the printer leaves out.
 func TestReduceKernels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector, which has nothing to find here, and is the same on all tiers")
+	}
 	source := runtimeSource(t)
 	all := 0
 	for name, b := range source {
