@@ -41,9 +41,9 @@ func PoolLine(maximum bool, out, in []float32, n, pitch, step, rows, rowStride, 
 	return true
 }
 
-// PoolSums is the number of sums that Accumulate adds side by side, if it has at least
-// twice as many pixels. An addition need not wait for the last one then, and a sum of
-// float32 is of fewer values, and so more exact.
+// PoolSums is the number of sums or maxima that Accumulate computes side by side, if there
+// are at least twice as many pixels. None waits for the last addition then, and sums of fewer
+// float32 are more exact.
 const PoolSums = 6
 
 // Accumulate adds pixels of 16 channels to the sums in acc, or updates the maxima in
@@ -55,23 +55,24 @@ func Accumulate(maximum bool, acc *[16]float32, in []float32) bool {
 	}
 	a := NewTile(false)
 	a.Rows, a.OutPix = 1, 64
-	var sums [PoolSums * 16]float32
-	if n := len(in) / len(sums); n >= 2 {
-		a.In, a.Out, a.Bias = unsafe.Pointer(&in[0]), unsafe.Pointer(&sums), unsafe.Pointer(&zeros)
+	var memory [PoolSums * 16]float32
+	var sums []float32
+	if n := len(in) / len(memory); n >= 2 {
+		sums = memory[:]
+		a.In, a.Out, a.Bias = unsafe.Pointer(&in[0]), unsafe.Pointer(&sums[0]), unsafe.Pointer(&zeros)
 		if maximum {
 			a.Bias = unsafe.Pointer(&lowest)
 		}
 		a.Pixels, a.Pix, a.Cols, a.ColStride = PoolSums, 64, n, len(sums)*4
 		a.computePool(maximum, 16)
-		a.In, a.Out, a.Bias = unsafe.Pointer(&sums), unsafe.Pointer(acc), unsafe.Pointer(acc)
-		a.Pixels, a.Cols, a.ColStride = 1, PoolSums, 64
-		a.computePool(maximum, 16)
 		in = in[n*len(sums):]
 	}
-	if len(in) > 0 {
-		a.In, a.Out, a.Bias = unsafe.Pointer(&in[0]), unsafe.Pointer(acc), unsafe.Pointer(acc)
-		a.Pixels, a.Cols, a.ColStride = 1, len(in)/16, 64
-		a.computePool(maximum, 16)
+	a.Out, a.Bias, a.Pixels, a.ColStride = unsafe.Pointer(acc), unsafe.Pointer(acc), 1, 64
+	for _, part := range [...][]float32{sums, in} {
+		if len(part) > 0 {
+			a.In, a.Cols = unsafe.Pointer(&part[0]), len(part)/16
+			a.computePool(maximum, 16)
+		}
 	}
 	return true
 }
